@@ -1,0 +1,17 @@
+"""A local Dify host: runs the real plugin process over its stdio protocol and does to it what the daemon does.
+
+    rewrite     a request as the daemon rewrites it (pure)
+    frames      the stdio protocol as a codec (pure)
+    streams     the daemon's lossy response buffer
+    process     the plugin's process: start, kill, restart, sessions
+    calls       what a plugin may ask of Dify: storage and apps
+    storage     the key-value store with its quota
+    apps        local functions in the place of Dify apps
+    gateway     HTTP at /e/<hook>/… into sessions
+    host        all of it together; background.Host runs it on a thread of its own
+    broker      an embedded Kafka broker
+    senders     signs like the vendors do
+    demo, package, __main__   commands
+
+None of it is packed into the plugin.
+"""

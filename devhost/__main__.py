@@ -1,0 +1,119 @@
+"""`python -m devhost`: serve, demo, package."""
+
+import asyncio
+import contextlib
+import json
+import signal
+import sys
+from pathlib import Path
+
+import click
+from rich.console import Console
+
+from devhost.apps import App, AppError, load_app
+from devhost.demo import run_demo
+from devhost.host import Host, HostOptions
+from devhost.package import build_package
+
+console = Console(highlight=False, soft_wrap=True)
+
+
+@click.group()
+def devhost() -> None:
+    """Run the plugin on this machine as Dify would run it."""
+
+
+def _endpoints(_context: click.Context, _parameter: click.Parameter, values: tuple[str, ...]) -> dict[str, object]:
+    endpoints: dict[str, object] = {}
+    for value in values:
+        name, separator, path = value.partition("=")
+        if not separator or not name.isascii() or not name.replace("-", "").replace("_", "").isalnum():
+            raise click.BadParameter("is given as NAME=settings.json, NAME of letters, digits, - and _")
+        try:
+            settings = json.loads(Path(path).read_text())
+        except OSError as error:
+            raise click.BadParameter(f"{path} cannot be read: {error.strerror}") from error
+        except ValueError as error:
+            raise click.BadParameter(f"{path} is not JSON: {error}") from error
+        if not isinstance(settings, dict):
+            raise click.BadParameter(f"{path} must hold a JSON object: the endpoint's settings")
+        endpoints[name] = settings
+    return endpoints
+
+
+def _apps(_context: click.Context, _parameter: click.Parameter, values: tuple[str, ...]) -> dict[str, object]:
+    try:
+        return dict(load_app(value) for value in values)
+    except AppError as error:
+        raise click.BadParameter(str(error)) from error
+
+
+@devhost.command()
+@click.option("--port", default=5002, show_default=True, help="Where the host listens, on 127.0.0.1.")
+@click.option(
+    "--endpoint",
+    "endpoints",
+    multiple=True,
+    required=True,
+    callback=_endpoints,
+    metavar="NAME=settings.json",
+    help="An endpoint at /e/NAME/ with the settings of a JSON file; may be repeated.",
+)
+@click.option("--bootstrap", default="", metavar="HOST:PORT", help="A Kafka of yours instead of the embedded broker.")
+@click.option(
+    "--app",
+    "apps",
+    multiple=True,
+    callback=_apps,
+    metavar="PATH.py:function",
+    help="A local function in the place of a Dify app; may be repeated.",
+)
+@click.option("--storage", type=click.Path(dir_okay=False, path_type=Path), help="Keep plugin storage in this file.")
+def serve(
+    port: int, endpoints: dict[str, dict[str, object]], bootstrap: str, apps: dict[str, App], storage: Path | None
+) -> None:
+    """Serve endpoints until Ctrl-C."""
+    options = HostOptions(
+        endpoints=endpoints, port=port, bootstrap=bootstrap, apps=apps, storage=storage, on_line=_print_line
+    )
+    with contextlib.suppress(KeyboardInterrupt):
+        asyncio.run(_serve(options))
+
+
+async def _serve(options: HostOptions) -> None:
+    host = Host(options)
+    await host.start()
+    for hook in options.endpoints:
+        console.print(f"http://127.0.0.1:{host.port}/e/{hook}/")
+    if host.bootstrap:
+        console.print(f"Kafka at {host.bootstrap}{'' if options.bootstrap else ' (embedded)'}. Ctrl-C ends it.")
+    stop = asyncio.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    await stop.wait()
+    await host.stop()
+
+
+def _print_line(kind: str, line: str) -> None:
+    styles = {"log": "dim", "stderr": "yellow", "host": "magenta"}
+    console.print(f"{kind}: {line}", style=styles.get(kind, ""), markup=False)
+
+
+@devhost.command()
+@click.option("--once", is_flag=True, help="End by itself; exit status 0 only if everything was checked and passed.")
+@click.option("--port", default=5002, show_default=True, help="Where the host listens; 0 takes any free port.")
+@click.option("--bootstrap", default="", metavar="HOST:PORT", help="A Kafka of yours instead of the embedded broker.")
+def demo(once: bool, port: int, bootstrap: str) -> None:
+    """Real senders, real signatures, every record read back from Kafka."""
+    sys.exit(run_demo(console, once=once, port=port, bootstrap=bootstrap))
+
+
+@devhost.command()
+@click.option("--output", default="dist", show_default=True, type=click.Path(path_type=Path), help="The folder for it.")
+def package(output: Path) -> None:
+    """Build the .difypkg that Dify installs."""
+    console.print(str(build_package(output)))
+
+
+if __name__ == "__main__":
+    devhost(prog_name="python -m devhost")

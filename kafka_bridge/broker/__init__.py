@@ -1,0 +1,1 @@
+"""Kafka. `kafka.py` alone knows the client library, `bridge.py` alone starts native threads for a producer."""

@@ -1,0 +1,198 @@
+"""Settings as properties of the client library: the only place with dotted names. Pure."""
+
+from collections.abc import Mapping, Sequence
+from typing import Final
+
+from kafka_bridge.settings.cluster import Cluster, Scalar
+from kafka_bridge.settings.reader import Problem
+
+# Senders give up after 8 to 25 s (DESIGN: an answer after 9 s at the latest); expiry is scanned once a second.
+DELIVERY_TIMEOUT_MS: Final = 8000
+# A broker that creates topics itself needs a moment for the first record; after that the topic does not exist.
+TOPIC_WAIT_MS: Final = 5000
+# librdkafka's default, and about the broker's (1 MiB including the batch's own overhead).
+MESSAGE_MAX_BYTES: Final = 1_000_000
+# One plugin process serves a whole workspace: the library's default queue of 1 GiB would be its end.
+QUEUE_KBYTES: Final = 64 * 1024
+QUEUE_RECORDS: Final = 50_000
+
+# What an operator may add. Left out on purpose: whatever weakens an acknowledgement (acks, retries, idempotence,
+# timeouts of delivery), reads a file of the host (…location), loads code (plugin.library.paths) or is a setting.
+ALLOWED: Final = frozenset(
+    {
+        "batch.num.messages",
+        "batch.size",
+        "broker.address.family",
+        "client.dns.lookup",
+        "client.id",
+        "client.rack",
+        "compression.level",
+        "compression.type",
+        "connections.max.idle.ms",
+        "fetch.max.bytes",
+        "fetch.min.bytes",
+        "fetch.wait.max.ms",
+        "group.protocol",
+        "heartbeat.interval.ms",
+        "https.ca.pem",
+        "isolation.level",
+        "linger.ms",
+        "max.partition.fetch.bytes",
+        "max.poll.interval.ms",
+        "message.max.bytes",
+        "metadata.max.age.ms",
+        "partition.assignment.strategy",
+        "partitioner",
+        "reconnect.backoff.max.ms",
+        "reconnect.backoff.ms",
+        "request.timeout.ms",
+        "sasl.oauthbearer.extensions",
+        "session.timeout.ms",
+        "socket.connection.setup.timeout.ms",
+        "socket.keepalive.enable",
+        "socket.nagle.disable",
+        "socket.receive.buffer.bytes",
+        "socket.send.buffer.bytes",
+        "socket.timeout.ms",
+        "ssl.cipher.suites",
+        "ssl.curves.list",
+        "ssl.endpoint.identification.algorithm",
+        "ssl.sigalgs.list",
+        "sticky.partitioning.linger.ms",
+    }
+)
+_CONSUMER_ONLY: Final = frozenset(
+    {
+        "fetch.max.bytes",
+        "fetch.min.bytes",
+        "fetch.wait.max.ms",
+        "group.protocol",
+        "heartbeat.interval.ms",
+        "isolation.level",
+        "max.partition.fetch.bytes",
+        "max.poll.interval.ms",
+        "partition.assignment.strategy",
+        "session.timeout.ms",
+    }
+)
+_PRODUCER_ONLY: Final = frozenset(
+    {
+        "batch.num.messages",
+        "batch.size",
+        "compression.level",
+        "compression.type",
+        "linger.ms",
+        "partitioner",
+        "request.timeout.ms",
+        "sticky.partitioning.linger.ms",
+    }
+)
+
+type Properties = dict[str, Scalar]
+
+
+def problems(cluster: Cluster) -> Sequence[Problem]:
+    """What is wrong with the extra client properties."""
+    found = [
+        Problem("client_config", f"does not allow the property {name[:60]!r}")
+        for name, _ in cluster.client_config
+        if name not in ALLOWED
+    ]
+    limit = dict(cluster.client_config).get("message.max.bytes", MESSAGE_MAX_BYTES)
+    if not isinstance(limit, int) or isinstance(limit, bool) or not 1000 <= limit <= 10**9:  # noqa: PLR2004
+        # 1000 to 10^9 is what the client library itself accepts.
+        found.append(Problem("client_config", "message.max.bytes must be a number from 1000 to 1000000000"))
+    return found
+
+
+def message_limit(cluster: Cluster) -> int:
+    """The largest record that the client will send, in bytes."""
+    limit = dict(cluster.client_config).get("message.max.bytes", MESSAGE_MAX_BYTES)
+    return limit if isinstance(limit, int) else MESSAGE_MAX_BYTES
+
+
+def producer_properties(cluster: Cluster, *, ca_file: str) -> Properties:
+    """For an idempotent producer. `ca_file` holds the certificates to trust where the settings name none."""
+    return {
+        **_connection(cluster, ca_file),
+        "enable.idempotence": True,
+        "linger.ms": 5,
+        "queue.buffering.max.kbytes": QUEUE_KBYTES,
+        "queue.buffering.max.messages": QUEUE_RECORDS,
+        "topic.metadata.propagation.max.ms": TOPIC_WAIT_MS,
+        # Java's partitioner, so that a key lies in the partition where other producers' records with it lie.
+        "partitioner": "murmur2_random",
+        **_extra(cluster, without=_CONSUMER_ONLY),
+        "delivery.timeout.ms": DELIVERY_TIMEOUT_MS,
+    }
+
+
+def consumer_properties(cluster: Cluster, *, ca_file: str, group_id: str, start: str) -> Properties:
+    """For a member of a group, or for a reader whose `group_id` never commits anything."""
+    return {
+        **_connection(cluster, ca_file),
+        "group.id": group_id,
+        "auto.offset.reset": start,
+        "enable.auto.commit": False,
+        "enable.auto.offset.store": False,
+        "partition.assignment.strategy": "cooperative-sticky",
+        "session.timeout.ms": 10_000,
+        # Slow workflows behind it: prefetch little (the defaults are 100,000 records and 64 MiB).
+        "queued.min.messages": 1000,
+        "queued.max.messages.kbytes": 8192,
+        **_extra(cluster, without=_PRODUCER_ONLY),
+    }
+
+
+def admin_properties(cluster: Cluster, *, ca_file: str) -> Properties:
+    """For looking at topics and creating them."""
+    return {**_connection(cluster, ca_file), **_extra(cluster, without=_PRODUCER_ONLY | _CONSUMER_ONLY)}
+
+
+def _connection(cluster: Cluster, ca_file: str) -> Properties:
+    properties: Properties = {
+        "bootstrap.servers": ",".join(cluster.servers),
+        "security.protocol": cluster.protocol,
+        "client.id": "kafka-bridge",
+        "socket.keepalive.enable": True,
+        # A peer that vanished without a word (a dropped NAT entry) is noticed after this, not after a minute.
+        "socket.timeout.ms": 10_000,
+        "reconnect.backoff.max.ms": 1000,
+    }
+    if cluster.uses_tls:
+        properties |= _tls(cluster, ca_file)
+    if cluster.uses_sasl:
+        properties |= _sasl(cluster, ca_file)
+    return properties
+
+
+def _tls(cluster: Cluster, ca_file: str) -> Properties:
+    properties: Properties = {"ssl.ca.pem": cluster.ca_pem} if cluster.ca_pem else {"ssl.ca.location": ca_file}
+    if cluster.certificate_pem and cluster.key_pem:
+        properties["ssl.certificate.pem"] = cluster.certificate_pem
+        properties["ssl.key.pem"] = cluster.key_pem.reveal()
+        if cluster.key_password:
+            properties["ssl.key.password"] = cluster.key_password.reveal()
+    return properties
+
+
+def _sasl(cluster: Cluster, ca_file: str) -> Properties:
+    password = cluster.password.reveal() if cluster.password else ""
+    if cluster.mechanism != "OAUTHBEARER":
+        return {"sasl.mechanism": cluster.mechanism, "sasl.username": cluster.username, "sasl.password": password}
+    properties: Properties = {
+        "sasl.mechanism": "OAUTHBEARER",
+        "sasl.oauthbearer.method": "oidc",
+        "sasl.oauthbearer.client.id": cluster.username,
+        "sasl.oauthbearer.client.secret": password,
+        "sasl.oauthbearer.token.endpoint.url": cluster.oauth_token_url,
+    }
+    if "https.ca.pem" not in dict(cluster.client_config):
+        properties["https.ca.location"] = ca_file
+    if cluster.oauth_scope:
+        properties["sasl.oauthbearer.scope"] = cluster.oauth_scope
+    return properties
+
+
+def _extra(cluster: Cluster, *, without: frozenset[str]) -> Mapping[str, Scalar]:
+    return {name: value for name, value in cluster.client_config if name in ALLOWED and name not in without}

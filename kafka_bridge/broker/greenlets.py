@@ -1,0 +1,69 @@
+"""The gevent hub as a `Loop`.
+
+A patched `threading.Thread` is a greenlet and a patched lock belongs to the hub: a blocking call of the client library
+in either freezes every request of the process. So the threads here are made by the unpatched `_thread`, and what they
+have to say reaches the hub through a deque and one async watcher, the only thing libev allows another thread to touch.
+"""
+
+from collections import deque
+from contextlib import AbstractContextManager, nullcontext
+from typing import Any
+
+import gevent
+from gevent import monkey
+from gevent.hub import Waiter as HubWaiter
+from gevent.hub import get_hub
+
+from kafka_bridge.broker.loops import Task, Waiter
+
+_start_new_thread = monkey.get_original("_thread", "start_new_thread")
+
+
+class _GreenletWaiter:
+    __slots__ = ("_hub", "_waiter")
+
+    def __init__(self, hub: Any) -> None:
+        self._hub = hub
+        self._waiter = HubWaiter(hub)
+
+    def wait(self, timeout_s: float) -> bool:
+        timer = self._hub.loop.timer(timeout_s)
+        timer.start(self._waiter.switch, False)
+        try:
+            return bool(self._waiter.get())
+        finally:
+            timer.close()
+
+    def wake(self) -> None:
+        self._waiter.switch(True)
+
+
+class GeventLoop:
+    """Made on the hub's own thread; `post` and `start_thread` may then be used from anywhere."""
+
+    def __init__(self) -> None:
+        # Greenlets of one hub never run at the same time, and none of the guarded code switches.
+        self.lock: AbstractContextManager[object] = nullcontext()
+        self._hub = get_hub()
+        # A deque is atomic at both ends, so no lock is shared with the native threads.
+        self._tasks: deque[Task] = deque()
+        self._watcher = self._hub.loop.async_()
+        self._watcher.start(self._run)
+
+    def post(self, task: Task) -> None:
+        self._tasks.append(task)
+        self._watcher.send()
+
+    def _run(self) -> None:
+        while self._tasks:
+            self._tasks.popleft()()
+
+    def waiter(self) -> Waiter:
+        return _GreenletWaiter(self._hub)
+
+    def start_thread(self, target: Task) -> None:
+        _start_new_thread(target, ())
+
+    def log(self, task: Task) -> None:
+        # Tasks run in the hub itself, which must not touch a lock that a greenlet may hold.
+        gevent.spawn(task)

@@ -1,0 +1,155 @@
+"""A member of a consumer group, or a reader of assigned partitions."""
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Final
+
+from confluent_kafka import OFFSET_BEGINNING, OFFSET_END, OFFSET_INVALID, KafkaError, KafkaException, Message
+from confluent_kafka import Consumer as LibraryConsumer
+from confluent_kafka import TopicPartition as LibraryPartition
+
+from kafka_bridge.broker.causes import record_error
+from kafka_bridge.broker.config import Properties
+from kafka_bridge.broker.kafka.partitions import METADATA_TIMEOUT_S, ours, theirs, watermarks
+from kafka_bridge.broker.kafka.translate import BROKER_LIMIT, Translated, listening, parts, refused_properties
+from kafka_bridge.broker.ports import Start, Trouble
+from kafka_bridge.errors import Cause, Unavailable
+from kafka_bridge.events.record import Consumed, Headers, Record, TopicPartition
+
+# At commit these mean that the group is being balanced anew: whoever gets the partition reads from the last commit.
+_REBALANCING: Final = frozenset(
+    {
+        KafkaError.REBALANCE_IN_PROGRESS,
+        KafkaError.ILLEGAL_GENERATION,
+        KafkaError.UNKNOWN_MEMBER_ID,
+        KafkaError.FENCED_INSTANCE_ID,
+        KafkaError._ASSIGNMENT_LOST,
+        KafkaError._NO_OFFSET,
+    }
+)
+
+
+class KafkaConsumer:
+    """A librdkafka consumer. Implements `ports.Consumer`."""
+
+    def __init__(self, properties: Properties) -> None:
+        """Raises SettingsInvalid when the library refuses the properties."""
+        self._trouble: Trouble | None = None
+        try:
+            self._consumer = LibraryConsumer(listening(properties, self._on_trouble))
+        except KafkaException as error:
+            raise refused_properties(error) from error
+
+    def subscribe(
+        self,
+        topics: Sequence[str],
+        *,
+        on_assigned: Callable[[Sequence[TopicPartition]], None],
+        on_revoked: Callable[[Sequence[TopicPartition]], None],
+        on_lost: Callable[[Sequence[TopicPartition]], None],
+    ) -> None:
+        def relay(tell: Callable[[Sequence[TopicPartition]], None]) -> Callable[[Any, list[LibraryPartition]], None]:
+            return lambda _, partitions: tell(ours(partitions))
+
+        with Translated():
+            self._consumer.subscribe(
+                list(topics), on_assign=relay(on_assigned), on_revoke=relay(on_revoked), on_lost=relay(on_lost)
+            )
+
+    def assign(self, offsets: Mapping[TopicPartition, int | Start]) -> None:
+        special = {Start.EARLIEST: OFFSET_BEGINNING, Start.LATEST: OFFSET_END}
+        with Translated():
+            self._consumer.assign(
+                [
+                    LibraryPartition(at.topic, at.partition, special[offset] if isinstance(offset, Start) else offset)
+                    for at, offset in offsets.items()
+                ]
+            )
+
+    def assigned(self) -> Sequence[TopicPartition]:
+        with Translated():
+            return ours(self._consumer.assignment())
+
+    def poll(self, timeout_s: float, *, limit: int = 100) -> Sequence[Consumed]:
+        with Translated():
+            messages = self._consumer.consume(limit, timeout_s)
+        records: list[Consumed] = []
+        for message in messages:
+            error = message.error()
+            if error is None:
+                records.append(_consumed(message))
+            elif error.code() != KafkaError._PARTITION_EOF:
+                raise record_error(error.code(), error.str(), limit_of=BROKER_LIMIT)
+        if not messages and self._trouble is not None:
+            trouble, self._trouble = self._trouble, None
+            raise Unavailable(trouble.cause or Cause.CONNECTION_REFUSED, trouble.text)
+        return records
+
+    def pause(self, partitions: Sequence[TopicPartition]) -> None:
+        if assigned := self._only_assigned(partitions):
+            with Translated():
+                self._consumer.pause(assigned)
+
+    def resume(self, partitions: Sequence[TopicPartition]) -> None:
+        if assigned := self._only_assigned(partitions):
+            with Translated():
+                self._consumer.resume(assigned)
+
+    def commit(self, offsets: Mapping[TopicPartition, int]) -> bool:
+        if not offsets:
+            return True
+        wanted = [LibraryPartition(at.topic, at.partition, offset) for at, offset in offsets.items()]
+        try:
+            results = self._consumer.commit(offsets=wanted, asynchronous=False) or []
+        except KafkaException as error:
+            code, text, _ = parts(error)
+            if code in _REBALANCING:
+                return False
+            raise record_error(code, text, limit_of=BROKER_LIMIT) from error
+        for result in results:
+            if result.error is not None:
+                if result.error.code() in _REBALANCING:
+                    return False
+                raise record_error(result.error.code(), result.error.str(), limit_of=BROKER_LIMIT)
+        return True
+
+    def committed(self, partitions: Sequence[TopicPartition]) -> Mapping[TopicPartition, int | None]:
+        with Translated():
+            found = self._consumer.committed(theirs(partitions), timeout=METADATA_TIMEOUT_S)
+        return {
+            TopicPartition(at.topic, at.partition): None if at.offset == OFFSET_INVALID else at.offset for at in found
+        }
+
+    def lag(self, partitions: Sequence[TopicPartition]) -> Mapping[TopicPartition, int]:
+        lag: dict[TopicPartition, int] = {}
+        for at, offset in self.committed(partitions).items():
+            with Translated():
+                low, high = watermarks(self._consumer, at)
+            lag[at] = max(0, high - max(low, offset if offset is not None else low))
+        return lag
+
+    def close(self) -> None:
+        self._consumer.close()
+
+    def _only_assigned(self, partitions: Sequence[TopicPartition]) -> list[LibraryPartition]:
+        assigned = set(self.assigned())
+        return theirs([at for at in partitions if at in assigned])
+
+    def _on_trouble(self, trouble: Trouble) -> None:
+        # Kept for the next poll that comes back empty: records that still arrive matter more.
+        if trouble.cause is not None:
+            self._trouble = trouble
+
+
+def _consumed(message: Message) -> Consumed:
+    _, timestamp_ms = message.timestamp()
+    found: Any = message.headers() or ()
+    headers: Headers = tuple((name, value) for name, value in found)
+    record = Record(
+        topic=message.topic() or "",
+        key=message.key(),
+        value=message.value(),
+        headers=headers,
+        partition=message.partition(),
+        timestamp_ms=timestamp_ms,
+    )
+    return Consumed(record, message.partition() or 0, message.offset() or 0)

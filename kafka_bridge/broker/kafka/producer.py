@@ -1,0 +1,96 @@
+"""The idempotent producer."""
+
+from collections.abc import Callable
+from typing import Final
+
+from confluent_kafka import KafkaError, KafkaException, Message, Producer
+
+from kafka_bridge.broker.causes import FATAL, PURGED_IN_QUEUE, record_error
+from kafka_bridge.broker.config import Properties
+from kafka_bridge.broker.kafka.translate import (
+    BROKER_LIMIT,
+    CLIENT_LIMIT,
+    OnTrouble,
+    listening,
+    parts,
+    refused_properties,
+)
+from kafka_bridge.broker.ports import ClientDead, Report
+from kafka_bridge.errors import BridgeError, Cause, SettingsInvalid, Unavailable
+from kafka_bridge.events.record import Delivery, Record
+from kafka_bridge.settings.reader import Problem
+
+_NO_TIMESTAMP: Final = 0
+_ANY_PARTITION: Final = -1
+
+
+class KafkaProducer:
+    """One idempotent librdkafka producer. Implements `ports.ProducerClient`."""
+
+    def __init__(self, properties: Properties, on_trouble: OnTrouble) -> None:
+        """Blocks for a moment. Raises SettingsInvalid when the library refuses the properties."""
+        try:
+            self._producer = Producer(listening(properties, on_trouble))
+        except KafkaException as error:
+            raise refused_properties(error) from error
+        except (TypeError, ValueError) as error:
+            raise SettingsInvalid([str(Problem("client_config", "is refused by the client library"))]) from error
+
+    def produce(self, record: Record, on_report: Callable[[object, object], None]) -> None:
+        try:
+            self._producer.produce(
+                record.topic,
+                record.value,
+                record.key,
+                _ANY_PARTITION if record.partition is None else record.partition,
+                on_delivery=on_report,
+                timestamp=record.timestamp_ms or _NO_TIMESTAMP,
+                headers=list(record.headers),
+            )
+        except BufferError as error:
+            raise Unavailable(Cause.QUEUE_FULL, "the client's queue is full") from error
+        except KafkaException as error:
+            code, text, fatal = parts(error)
+            failure = record_error(code, text, limit_of=CLIENT_LIMIT)
+            if fatal or code == FATAL:
+                raise ClientDead(failure) from error
+            raise failure from error
+
+    def read(self, report: Report) -> Delivery | BridgeError | None:
+        error, message = report
+        if isinstance(error, KafkaError):
+            if error.code() == PURGED_IN_QUEUE:
+                return None
+            return record_error(error.code(), error.str(), limit_of=BROKER_LIMIT)
+        assert isinstance(message, Message)
+        offset = message.offset()
+        _, timestamp_ms = message.timestamp()
+        return Delivery(
+            message.topic() or "",
+            message.partition() or 0,
+            offset if offset is not None and offset >= 0 else None,
+            timestamp_ms if timestamp_ms and timestamp_ms > 0 else None,
+        )
+
+    def poll(self, timeout_s: float) -> None:
+        try:
+            self._producer.poll(timeout_s)
+        except KafkaException as error:
+            code, text, _ = parts(error)
+            raise ClientDead(record_error(code, text, limit_of=CLIENT_LIMIT)) from error
+
+    def reach(self, topic: str, timeout_s: float) -> bool:
+        try:
+            self._producer.list_topics(topic or None, timeout_s)
+        except KafkaException as error:
+            if parts(error)[2]:
+                raise ClientDead(record_error(*parts(error)[:2], limit_of=CLIENT_LIMIT)) from error
+            return False
+        return True
+
+    def drop_queued(self) -> None:
+        self._producer.purge(in_queue=True, in_flight=False, blocking=False)
+
+    def close(self) -> None:
+        self._producer.purge(in_queue=True, in_flight=True, blocking=False)
+        self._producer.close()

@@ -1,0 +1,73 @@
+"""Where the bridge's own code runs: greenlets on the gevent hub in the plugin, threads outside it.
+
+A `Loop` owns the state of its connections: code under `lock` and tasks given to `post` never run at the same time.
+No gevent primitive crosses into a native thread, and no native thread touches anything but `post`.
+"""
+
+import threading
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from typing import Protocol
+
+type Task = Callable[[], None]
+
+
+class Waiter(Protocol):
+    """Parks one caller."""
+
+    def wait(self, timeout_s: float) -> bool:
+        """Park until `wake`; False when `timeout_s` passed first."""
+
+    def wake(self) -> None:
+        """Let the caller go on; called on the loop, once, and harmless when nobody waits any more."""
+
+
+class Loop(Protocol):
+    """Greenlets or threads."""
+
+    lock: AbstractContextManager[object]
+
+    def post(self, task: Task) -> None:
+        """Run `task` on the loop, soon. May be called from any thread."""
+
+    def waiter(self) -> Waiter:
+        """A fresh waiter for the caller."""
+
+    def start_thread(self, target: Task) -> None:
+        """Run `target`, which may block, on a real thread of its own."""
+
+    def log(self, task: Task) -> None:
+        """Run `task`, which writes log lines, where that is allowed."""
+
+
+class _ThreadWaiter:
+    __slots__ = ("_event",)
+
+    def __init__(self) -> None:
+        self._event = threading.Event()
+
+    def wait(self, timeout_s: float) -> bool:
+        return self._event.wait(timeout_s)
+
+    def wake(self) -> None:
+        self._event.set()
+
+
+class ThreadLoop:
+    """Plain threads: for the stand-alone worker, and wherever gevent is not."""
+
+    def __init__(self) -> None:
+        self.lock: AbstractContextManager[object] = threading.RLock()
+
+    def post(self, task: Task) -> None:
+        with self.lock:
+            task()
+
+    def waiter(self) -> Waiter:
+        return _ThreadWaiter()
+
+    def start_thread(self, target: Task) -> None:
+        threading.Thread(target=target, daemon=True).start()
+
+    def log(self, task: Task) -> None:
+        task()

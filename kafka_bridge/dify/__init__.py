@@ -1,0 +1,1 @@
+"""The only code that knows dify_plugin. `app.py` is the composition root."""

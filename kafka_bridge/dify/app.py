@@ -1,0 +1,74 @@
+"""The composition root: builds everything, once per process. `runtime()` is the only global of the code base."""
+
+import logging
+import time
+from collections.abc import Callable, Mapping
+from functools import cache
+
+from dify_plugin.config.logger_format import plugin_logger_handler
+from werkzeug import Request, Response
+
+from kafka_bridge.broker import config
+from kafka_bridge.broker.bridge import Connection
+from kafka_bridge.broker.greenlets import GeventLoop
+from kafka_bridge.broker.kafka.producer import KafkaProducer
+from kafka_bridge.broker.registry import ProducerRegistry
+from kafka_bridge.broker.trust import default_ca_file
+from kafka_bridge.clock import Clock
+from kafka_bridge.dify import http
+from kafka_bridge.dify.health import Health
+from kafka_bridge.dify.hooks import Hooks
+from kafka_bridge.dify.journal import Journal
+from kafka_bridge.dify.routes import Routes
+from kafka_bridge.dify.webhooks import Webhooks
+from kafka_bridge.settings.cluster import Cluster
+
+
+class Runtime:
+    """What the endpoint files hand requests to."""
+
+    def __init__(self) -> None:
+        clock = Clock(now=time.time, monotonic=time.monotonic)  # noqa: TID251 - here and nowhere else
+        loop = GeventLoop()
+        ca_file = default_ca_file()
+
+        def connect(cluster: Cluster, on_idle: Callable[[], bool]) -> Connection:
+            properties = config.producer_properties(cluster, ca_file=ca_file)
+            return Connection(
+                lambda on_trouble: KafkaProducer(properties, on_trouble),
+                name=",".join(cluster.servers),
+                loop=loop,
+                clock=clock,
+                on_idle=on_idle,
+            )
+
+        registry = ProducerRegistry(connect)
+        self._hooks = Hooks()
+        self._webhooks = Webhooks(registry, Journal(clock), clock)
+        self._routes = Routes(self._webhooks, Health(registry))
+
+    def webhook(
+        self, request: Request, values: Mapping[str, object], settings: Mapping[str, object], session: http.Session
+    ) -> Response:
+        """A delivery: the path that must be fast, so it does not pass the route table."""
+        return http.serve(
+            self._webhooks.deliver, self._hooks, request, values=values, settings=settings, session=session
+        )
+
+    def route(
+        self, request: Request, values: Mapping[str, object], settings: Mapping[str, object], session: http.Session
+    ) -> Response:
+        """Everything else."""
+        return http.serve(
+            self._routes.dispatch, self._hooks, request, values=values, settings=settings, session=session
+        )
+
+
+@cache
+def runtime() -> Runtime:
+    """The runtime of this process. First called within a request, so on gevent's hub thread."""
+    log = logging.getLogger("kafka_bridge")
+    log.setLevel(logging.INFO)
+    log.addHandler(plugin_logger_handler)
+    log.propagate = False
+    return Runtime()

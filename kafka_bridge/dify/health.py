@@ -1,0 +1,69 @@
+"""`GET /health`: whether this hook can do its work, for probes; why not, for whoever has the token."""
+
+from collections.abc import Iterable
+from http import HTTPStatus
+from typing import Final
+
+from kafka_bridge.broker.registry import ProducerRegistry
+from kafka_bridge.dify.call import Call
+from kafka_bridge.errors import BridgeError, Cause, SettingsInvalid, Unavailable
+from kafka_bridge.http import Outbound, json_reply
+from kafka_bridge.ingress.source import Source
+
+OK: Final = "ok"
+UNUSED: Final = "unused"
+SETTINGS_INVALID: Final = "settings invalid"
+# Probes give up after a few seconds; a cluster that is away is known within about one.
+CHECK_S: Final = 3.0
+
+
+class Health:
+    """The handler of `/health`."""
+
+    def __init__(self, registry: ProducerRegistry) -> None:
+        self._registry = registry
+
+    def show(self, call: Call) -> Outbound:
+        """200 when webhooks can be taken and written, else 503 with what stands in the way."""
+        error = self._kafka(call)
+        kafka = OK if error is None else str(error) if isinstance(error, Unavailable) else SETTINGS_INVALID
+        healthy = error is None and bool(call.hook.sources)
+        document: dict[str, object] = {
+            "status": "healthy" if healthy else "unhealthy",
+            "kafka": kafka,
+            "storage": UNUSED,
+            "consumer": UNUSED,
+        }
+        if call.authorized:
+            document["detail"] = _detail(call, error)
+        return json_reply(document, HTTPStatus.OK if healthy else HTTPStatus.SERVICE_UNAVAILABLE)
+
+    def _kafka(self, call: Call) -> BridgeError | None:
+        try:
+            if not call.hook.settings.publishing:
+                raise Unavailable(Cause.PUBLISHING_DISABLED)
+            connection = self._registry.lease(call.hook.cluster())
+            connection.check(topic=_constant_topic(call.hook.sources.values()), timeout_s=CHECK_S)
+        except (Unavailable, SettingsInvalid) as error:
+            return error
+        return None
+
+
+def _detail(call: Call, error: BridgeError | None) -> dict[str, object]:
+    problems = [str(problem) for problem in call.hook.problems]
+    if isinstance(error, SettingsInvalid):
+        problems += [text for text in error.problems if text not in problems]
+    detail: dict[str, object] = {
+        "problems": problems,
+        "sources": {name: source.scheme_id for name, source in call.hook.sources.items()},
+    }
+    if isinstance(error, Unavailable) and error.hint:
+        detail["kafka"] = error.hint
+    return detail
+
+
+def _constant_topic(sources: Iterable[Source]) -> str:
+    for source in sources:
+        if source.topic.constant:
+            return source.topic.constant
+    return ""

@@ -1,0 +1,85 @@
+"""One configured endpoint ("hook" in the platform's words), compiled once per distinct settings."""
+
+from collections import OrderedDict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+import orjson
+
+from kafka_bridge.broker import config
+from kafka_bridge.errors import NotFound, SettingsInvalid
+from kafka_bridge.ingress.source import Source, compile_sources
+from kafka_bridge.settings import endpoint
+from kafka_bridge.settings.cluster import Cluster
+from kafka_bridge.settings.endpoint import EndpointSettings
+from kafka_bridge.settings.reader import Problem
+from kafka_bridge.settings.table import Part
+
+# One process serves every endpoint of every workspace of the installation.
+MAX_HOOKS: Final = 512
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Hook:
+    """Settings and what was compiled from them. `limit_bytes` is the client's limit for one record."""
+
+    settings: EndpointSettings
+    sources: Mapping[str, Source]
+    problems: Sequence[Problem]
+    limit_bytes: int
+
+    def source(self, name: str) -> Source:
+        """The sender of that name. Raises NotFound, or SettingsInvalid when it cannot work as it is configured."""
+        source = self.sources.get(name)
+        if source is not None:
+            return source
+        if self._broken(Part.WEBHOOK) or any(problem.source == name for problem in self.problems):
+            raise SettingsInvalid(
+                [str(p) for p in self.problems if p.part is Part.WEBHOOK and p.source in {None, name}]
+            )
+        raise NotFound("There is no such source.")
+
+    def cluster(self) -> Cluster:
+        """The cluster to write to. Raises SettingsInvalid."""
+        if self._broken(Part.KAFKA) or self.settings.cluster is None:
+            raise SettingsInvalid([str(problem) for problem in self.problems if problem.part is Part.KAFKA])
+        return self.settings.cluster
+
+    def _broken(self, part: Part) -> bool:
+        return any(problem.part is part and problem.source is None for problem in self.problems)
+
+
+def compile_hook(saved: Mapping[str, object]) -> Hook:
+    """Everything that a request needs to know of its endpoint. Never raises: what is wrong is in `problems`."""
+    settings = endpoint.parse(saved)
+    sources, in_sources = compile_sources(settings)
+    in_cluster = config.problems(settings.cluster) if settings.cluster else ()
+    webhooks_broken = any(problem.part is Part.WEBHOOK and problem.source is None for problem in settings.problems)
+    return Hook(
+        settings=settings,
+        # A setting that all sources share (an unreadable `sources`, `topic_allow` …) fails closed for all of them.
+        sources={} if webhooks_broken else sources,
+        problems=(*settings.problems, *in_sources, *in_cluster),
+        limit_bytes=config.message_limit(settings.cluster) if settings.cluster else config.MESSAGE_MAX_BYTES,
+    )
+
+
+class Hooks:
+    """Compiled hooks by the content of their settings; the least recently used ones are forgotten."""
+
+    def __init__(self, capacity: int = MAX_HOOKS) -> None:
+        self._capacity = capacity
+        self._compiled: OrderedDict[bytes, Hook] = OrderedDict()
+
+    def get(self, saved: Mapping[str, object]) -> Hook:
+        """The hook for what the platform saved."""
+        key = orjson.dumps(saved)
+        hook = self._compiled.get(key)
+        if hook is None:
+            hook = self._compiled[key] = compile_hook(saved)
+            if len(self._compiled) > self._capacity:
+                self._compiled.popitem(last=False)
+        else:
+            self._compiled.move_to_end(key)
+        return hook

@@ -1,0 +1,43 @@
+"""The log lines about requests: what was refused, and why, at a rate that an attacker cannot raise."""
+
+import logging
+from collections import Counter
+
+from kafka_bridge.clock import Clock
+from kafka_bridge.errors import SettingsInvalid, Unavailable
+from kafka_bridge.events.outcome import Outcome
+from kafka_bridge.ratelimit import RateLimit
+
+logger = logging.getLogger(__name__)
+
+
+class Journal:
+    """Implements `events.outcome.Recorder`: counts outcomes, and logs those that were not a success."""
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self._limit = RateLimit(burst=5, interval_s=10.0)
+        self.counts: Counter[str] = Counter()
+
+    def record(self, endpoint: str, outcome: Outcome) -> None:
+        error = outcome.error
+        self.counts["accepted" if error is None else error.slug] += 1
+        if error is None:
+            return
+        what = outcome.reason or str(error)
+        hint = f" ({error.hint})" if isinstance(error, Unavailable) and error.hint else ""
+        topic = f", topic {outcome.record.topic}" if outcome.record else ""
+        self._warn(
+            (endpoint, outcome.source, error.slug, str(error)),
+            f"webhook answered {error.status.value}: source {outcome.source}{topic}: {what}{hint}",
+        )
+
+    def misconfigured(self, endpoint: str, source: str, error: SettingsInvalid) -> None:
+        """Note that a request met settings that cannot work."""
+        self.counts[error.slug] += 1
+        self._warn((endpoint, source, error.slug), f"webhook answered 500: source {source}: {error}")
+
+    def _warn(self, key: object, line: str) -> None:
+        suppressed = self._limit.take(key, now=self._clock.monotonic())
+        if suppressed is not None:
+            logger.warning("%s%s", line, f" [{suppressed} more like it were not logged]" if suppressed else "")

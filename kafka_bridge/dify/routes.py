@@ -1,0 +1,70 @@
+"""The one route table: method and path to handler; 404, 405 and trailing slashes.
+
+The platform answers a path or method that no endpoint file declares with a 404 text of its own, so hidden catch-all
+files hand everything to this table.
+"""
+
+from collections.abc import Mapping
+
+import werkzeug.exceptions
+from werkzeug.routing import Map, Rule
+
+from kafka_bridge.dify.call import Call, Handler
+from kafka_bridge.dify.health import Health
+from kafka_bridge.dify.webhooks import Webhooks
+from kafka_bridge.errors import MethodNotAllowed, NotFound
+from kafka_bridge.http import Outbound
+
+type Methods = Mapping[str, Handler]
+
+# Paths for people and scripts: they ask for the token before anything else, also before saying what is not there.
+MANAGEMENT = (
+    ("/", ("GET",)),
+    ("/login", ("POST",)),
+    ("/logout", ("POST",)),
+    ("/dispatch", ("POST",)),
+    ("/consume", ("POST",)),
+    ("/consumer", ("GET",)),
+    ("/consumer/start", ("POST",)),
+    ("/consumer/stop", ("POST",)),
+    ("/dead-letters", ("GET",)),
+    ("/dead-letters/redrive", ("POST",)),
+    ("/events", ("GET",)),
+    ("/events/<name>", ("GET",)),
+    ("/events/<name>/replay", ("POST",)),
+    ("/stream", ("GET",)),
+    ("/metrics", ("GET",)),
+)
+
+
+class Routes:
+    """Finds the handler of a request that only the catch-all files matched."""
+
+    def __init__(self, webhooks: Webhooks, health: Health) -> None:
+        rules = [
+            _rule(path, {"POST": webhooks.deliver, "GET": webhooks.probe, "OPTIONS": webhooks.options})
+            for path in ("/webhook", "/webhook/<name>")
+        ]
+        rules.append(_rule("/health", {"GET": health.show}))
+        rules += [_rule(path, dict.fromkeys(methods, not_built)) for path, methods in MANAGEMENT]
+        self._map = Map([rule for group in rules for rule in group], strict_slashes=False, merge_slashes=False).bind("")
+
+    def dispatch(self, call: Call) -> Outbound:
+        """Hand the call to its handler. Raises NotFound, MethodNotAllowed and what the handler raises."""
+        try:
+            handler, values = self._map.match(call.inbound.path, call.inbound.method)
+        except werkzeug.exceptions.MethodNotAllowed as error:
+            raise MethodNotAllowed(sorted(error.valid_methods or ())) from error
+        except werkzeug.exceptions.HTTPException as error:
+            raise NotFound from error
+        return handler(Call(call.inbound, call.hook, call.endpoint, values.get("name", "")))  # type: ignore[no-any-return]
+
+
+def not_built(call: Call) -> Outbound:
+    """A management path of the contract that this version does not have."""
+    call.authorize()
+    raise NotFound
+
+
+def _rule(path: str, methods: Methods) -> list[Rule]:
+    return [Rule(path, methods=[method], endpoint=handler) for method, handler in methods.items()]

@@ -1,0 +1,201 @@
+"""Every error of the bridge, in one tree. Pure.
+
+    BridgeError
+    ├── Refused                  the request is at fault; the same request again will fare no better
+    │   ├── Malformed            400
+    │   ├── Unverified           401  one text for every cause; `reason` is for log and dashboard alone
+    │   ├── Unauthorized         401  a management path without a valid token
+    │   ├── TokenNotConfigured   403
+    │   ├── NotFound             404
+    │   ├── MethodNotAllowed     405
+    │   ├── TooLarge             413
+    │   └── Unroutable           422
+    ├── SettingsInvalid          500  the operator's fault, never the sender's
+    ├── Internal                 500  a defect of ours; the incident id leads to the log
+    └── Unavailable              503  Kafka has not acknowledged; `cause` says why; deliver again
+
+`str(error)` is safe to show to anybody: secrets, hosts and foreign exception texts stay in `__cause__` and the log.
+Nothing here derives from `ValueError`: the platform turns an escaping `ValueError` into a 404 with its text.
+"""
+
+from collections.abc import Sequence
+from enum import StrEnum
+from http import HTTPStatus
+from typing import ClassVar
+
+
+class Cause(StrEnum):
+    """Why Kafka has not acknowledged a record, in the words that senders and operators read."""
+
+    CONNECTION_REFUSED = "connection refused"
+    HOST_NOT_FOUND = "host not found"
+    AUTHENTICATION_FAILED = "authentication failed"
+    TLS_HANDSHAKE_FAILED = "TLS handshake failed"
+    TOPIC_DOES_NOT_EXIST = "topic does not exist"
+    NOT_AUTHORIZED = "not authorized for topic"
+    NOT_ACKNOWLEDGED = "not acknowledged in time"
+    QUEUE_FULL = "queue full"
+    PUBLISHING_DISABLED = "publishing is disabled"
+
+    @property
+    def retry_after_s(self) -> int:
+        """Seconds after which a sender may try again: soon where it heals by itself, later where a person must act."""
+        return _RETRY_AFTER_S.get(self, 10)
+
+
+_RETRY_AFTER_S = {
+    Cause.QUEUE_FULL: 1,
+    Cause.CONNECTION_REFUSED: 2,
+    Cause.NOT_ACKNOWLEDGED: 2,
+    Cause.PUBLISHING_DISABLED: 60,
+}
+
+
+class BridgeError(Exception):
+    """Base of all. `detail` is a sentence for the person who reads the answer."""
+
+    status: ClassVar[HTTPStatus]
+    slug: ClassVar[str]
+    title: ClassVar[str]
+
+    def __init__(self, detail: str = "") -> None:
+        super().__init__(detail or self.title)
+
+    @property
+    def headers(self) -> tuple[tuple[str, str], ...]:
+        """Response headers that belong to this error."""
+        return ()
+
+
+class Refused(BridgeError):
+    """The request is at fault."""
+
+
+class Malformed(Refused):
+    """Not what the path expects."""
+
+    status = HTTPStatus.BAD_REQUEST
+    slug = "malformed"
+    title = "The request is malformed"
+
+
+class Unverified(Refused):
+    """The sender's signature (or token) did not verify.
+
+    The answer is the same for every cause, so that nobody learns which check failed; `reason` is for the operator.
+    """
+
+    status = HTTPStatus.UNAUTHORIZED
+    slug = "not-verified"
+    title = "The request could not be verified"
+
+    def __init__(self, reason: str) -> None:
+        super().__init__()
+        self.reason = reason
+
+
+class Unauthorized(Refused):
+    """A management path without a valid token."""
+
+    status = HTTPStatus.UNAUTHORIZED
+    slug = "unauthorized"
+    title = "A valid API token is required"
+
+    @property
+    def headers(self) -> tuple[tuple[str, str], ...]:
+        return (("WWW-Authenticate", "Bearer"),)
+
+
+class TokenNotConfigured(Refused):
+    """A management path of an endpoint that has no token."""
+
+    status = HTTPStatus.FORBIDDEN
+    slug = "token-not-configured"
+    title = "Management is switched off"
+
+
+class NotFound(Refused):
+    """No such path, or no such source."""
+
+    status = HTTPStatus.NOT_FOUND
+    slug = "not-found"
+    title = "There is nothing at this path"
+
+
+class MethodNotAllowed(Refused):
+    """The path is there, the method is not."""
+
+    status = HTTPStatus.METHOD_NOT_ALLOWED
+    slug = "method-not-allowed"
+    title = "This path does not accept that method"
+
+    def __init__(self, allowed: Sequence[str]) -> None:
+        super().__init__(f"Allowed: {', '.join(allowed)}.")
+        self.allowed = tuple(allowed)
+
+    @property
+    def headers(self) -> tuple[tuple[str, str], ...]:
+        return (("Allow", ", ".join(self.allowed)),)
+
+
+class TooLarge(Refused):
+    """Above a limit; the detail names which."""
+
+    status = HTTPStatus.REQUEST_ENTITY_TOO_LARGE
+    slug = "too-large"
+    title = "The body is too large"
+
+
+class Unroutable(Refused):
+    """No topic can take the event."""
+
+    status = HTTPStatus.UNPROCESSABLE_ENTITY
+    slug = "unroutable"
+    title = "The event cannot be routed to a topic"
+
+
+class SettingsInvalid(BridgeError):
+    """The endpoint's settings do not allow this request to be served.
+
+    `problems` are sentences that name the settings by the labels that the operator sees; they never quote a value.
+    """
+
+    status = HTTPStatus.INTERNAL_SERVER_ERROR
+    slug = "settings-invalid"
+    title = "The endpoint's settings are invalid"
+
+    def __init__(self, problems: Sequence[str]) -> None:
+        super().__init__(" ".join(problems))
+        self.problems = tuple(problems)
+
+
+class Internal(BridgeError):
+    """A defect. The answer has the incident's id, the log has the rest."""
+
+    status = HTTPStatus.INTERNAL_SERVER_ERROR
+    slug = "internal"
+    title = "Something went wrong here"
+
+    def __init__(self, incident: str) -> None:
+        super().__init__(f"The plugin's log has the details under incident {incident}.")
+        self.incident = incident
+
+
+class Unavailable(BridgeError):
+    """Kafka did not acknowledge, or cannot: the outcome may be unknown, so the sender should deliver again.
+
+    `hint` is what the client library said, for log and health; it is never part of the answer.
+    """
+
+    status = HTTPStatus.SERVICE_UNAVAILABLE
+    slug = "unavailable"
+    title = "Kafka has not acknowledged the event"
+
+    def __init__(self, cause: Cause, hint: str = "") -> None:
+        super().__init__(cause.value)
+        self.cause = cause
+        self.hint = hint
+
+    @property
+    def headers(self) -> tuple[tuple[str, str], ...]:
+        return (("Retry-After", str(self.cause.retry_after_s)),)

@@ -1,0 +1,1 @@
+"""What a record, an event and an outcome are. Pure."""

@@ -1,0 +1,1 @@
+"""One request in, one Outcome out. Pure: publishing, recording and time are arguments."""

@@ -1,0 +1,67 @@
+"""What is in a request's body. Pure."""
+
+from functools import cached_property
+
+import orjson
+
+from kafka_bridge.http import Inbound
+
+
+class Content:
+    """The body, parsed as JSON at most once and only when somebody asks."""
+
+    def __init__(self, inbound: Inbound) -> None:
+        self.inbound = inbound
+
+    @cached_property
+    def json(self) -> object:
+        """The parsed body; None when it is not JSON."""
+        try:
+            return orjson.loads(self.inbound.body)
+        except orjson.JSONDecodeError:
+            return None
+
+    def at(self, path: str) -> object:
+        """The value at a dotted path (`data.items.0.id`), None when there is none."""
+        value = self.json
+        for step in path.split("."):
+            if isinstance(value, dict):
+                value = value.get(step)
+            elif isinstance(value, list) and step.isdecimal() and step.isascii() and int(step[:9]) < len(value):
+                value = value[int(step[:9])]
+            else:
+                return None
+        return value
+
+    def text_at(self, path: str) -> str | None:
+        """The value at a path as a text; None when it is absent, null, a list or an object."""
+        match self.at(path):
+            case str() as text:
+                return text
+            case bool() as flag:
+                return "true" if flag else "false"
+            case int() | float() as number:
+                return str(number)
+            case _:
+                return None
+
+
+class Location:
+    """Where a value stands in a request: `header:NAME` or `body:PATH`."""
+
+    __slots__ = ("in_body", "name")
+
+    def __init__(self, text: str) -> None:
+        """Raises ValueError when `text` is neither form: a programming error, settings are checked before."""
+        where, _, name = text.partition(":")
+        if where not in {"header", "body"} or not name:
+            message = f"not a location: {text!r}"
+            raise ValueError(message)
+        self.in_body = where == "body"
+        self.name = name if self.in_body else name.lower()
+
+    def find(self, content: Content) -> str | None:
+        """The value as a text; None when it is absent or empty."""
+        if self.in_body:
+            return content.text_at(self.name) or None
+        return content.inbound.header(self.name) or None

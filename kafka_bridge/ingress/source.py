@@ -1,0 +1,104 @@
+"""One sender, compiled from its settings: verifier, templates, allowed topics. Pure."""
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from kafka_bridge.events.record import is_topic_name
+from kafka_bridge.ingress.options import BadOptions, with_options
+from kafka_bridge.ingress.schemes import SCHEMES, Scheme
+from kafka_bridge.ingress.signatures import BadSecret, HmacVerifier
+from kafka_bridge.ingress.templates import BadTemplate, Template, compile_template
+from kafka_bridge.settings.endpoint import EndpointSettings
+from kafka_bridge.settings.reader import Problem
+from kafka_bridge.settings.secret import Secret
+from kafka_bridge.settings.sources import DEFAULT_SOURCE, SourceSettings
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Source:
+    """What `receive` needs to know of a sender. `verifier` is None for the scheme `none` alone."""
+
+    name: str
+    scheme_id: str
+    scheme: Scheme
+    verifier: HmacVerifier | None
+    topic: Template
+    key: Template | None
+    allowed: tuple[re.Pattern[str], ...] = ()
+
+    def allows(self, topic: str) -> bool:
+        """Whether `topic_allow` permits it."""
+        return not self.allowed or any(pattern.fullmatch(topic) for pattern in self.allowed)
+
+
+def compile_sources(settings: EndpointSettings) -> tuple[Mapping[str, Source], Sequence[Problem]]:
+    """The sources that can work, by name, and what is wrong with the others: one bad source leaves the rest alone."""
+    sources: dict[str, Source] = {}
+    problems: list[Problem] = []
+    allowed = tuple(_pattern(name) for name in settings.topic_allow)
+    for name, entry in settings.sources.items():
+        found: list[Problem] = []
+        source = _compile(entry, allowed, found)
+        problems += found
+        if source is not None and not found:
+            sources[name] = source
+    return sources, problems
+
+
+def _compile(entry: SourceSettings, allowed: tuple[re.Pattern[str], ...], problems: list[Problem]) -> Source | None:
+    default = entry.name == DEFAULT_SOURCE
+
+    def problem(setting: str, text: str) -> None:
+        # What belongs to the default source has a field of its own; the others are entries of the JSON field.
+        problems.append(Problem(setting if default or setting == "source_secrets" else "sources", text, entry.name))
+
+    row = SCHEMES.get(entry.scheme)
+    if row is None:
+        problem("scheme", f"the scheme must be one of {', '.join(SCHEMES)}")
+        return None
+    try:
+        scheme = with_options(row, entry.scheme_options)
+    except BadOptions as error:
+        problems.append(Problem("sources", str(error), entry.name))
+        return None
+    try:
+        verifier = HmacVerifier(scheme.signature, _rotation(entry)) if scheme.signature else None
+    except BadSecret as error:
+        problem("webhook_secret" if default else "source_secrets", str(error))
+        return None
+    try:
+        topic = compile_template(entry.topic, fixed={"source": entry.name})
+    except BadTemplate as error:
+        problem("topic", str(error))
+        return None
+    try:
+        key = compile_template(entry.key, fixed={"source": entry.name}) if entry.key else None
+    except BadTemplate as error:
+        problem("key", str(error))
+        return None
+    source = Source(
+        name=entry.name,
+        scheme_id=entry.scheme,
+        scheme=scheme,
+        verifier=verifier,
+        topic=topic,
+        key=key,
+        allowed=allowed,
+    )
+    if (constant := topic.constant) is not None:
+        if not is_topic_name(constant):
+            problem("topic", "is not a legal topic name: letters, digits, dots, underscores and hyphens, at most 249")
+        elif not source.allows(constant):
+            problems.append(Problem("topic_allow", "does not allow the topic of this source", entry.name))
+    return source
+
+
+def _rotation(entry: SourceSettings) -> tuple[Secret, ...]:
+    if entry.secret.named:
+        raise BadSecret(f"must be one text, or an array of texts, for the scheme {entry.scheme}")
+    return entry.secret.rotation
+
+
+def _pattern(text: str) -> re.Pattern[str]:
+    return re.compile(".*".join(re.escape(part) for part in text.split("*")))

@@ -1,0 +1,108 @@
+"""Reads the platform's mapping, value by value, and collects what is wrong with it. Pure."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Final
+
+import orjson
+
+from kafka_bridge.settings.secret import Secret
+from kafka_bridge.settings.table import SETTINGS, Part
+
+# A pasted setting is a few kilobytes; the platform sets no maximum of its own.
+MAX_SETTING_CHARS: Final = 256 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """One thing that is wrong. `source` is set when only that source is affected.
+
+    `str()` names the setting by its label and never quotes a value: a secret may have been pasted into the wrong field.
+    """
+
+    setting: str
+    text: str
+    source: str | None = None
+
+    @property
+    def part(self) -> Part:
+        """What stops working because of it."""
+        return SETTINGS[self.setting].part
+
+    def __str__(self) -> str:
+        where = f" (source {self.source})" if self.source is not None else ""
+        return f"{SETTINGS[self.setting].label}{where}: {self.text}."
+
+
+class Reader:
+    """A view of the saved mapping that never raises: what is wrong goes to `problems`, the default comes back."""
+
+    def __init__(self, saved: Mapping[str, object]) -> None:
+        self._saved = saved
+        self.problems: list[Problem] = []
+
+    def problem(self, setting: str, text: str, *, source: str | None = None) -> None:
+        """Note that `setting` is wrong."""
+        self.problems.append(Problem(setting, text, source))
+
+    def raw(self, name: str) -> object:
+        """The value as it was saved, None when there is none."""
+        return self._saved.get(name)
+
+    def text(self, name: str) -> str:
+        """A trimmed text; the default when nothing was saved."""
+        return self._string(name).strip() or SETTINGS[name].default
+
+    def secret(self, name: str) -> Secret | None:
+        """A secret, verbatim; None when nothing or only white space was saved."""
+        value = self._string(name)
+        return Secret(value) if value.strip() else None
+
+    def choice(self, name: str) -> str:
+        """One of the setting's options."""
+        value = self.text(name)
+        if value not in SETTINGS[name].options:
+            self.problem(name, f"must be one of {', '.join(SETTINGS[name].options)}")
+            return SETTINGS[name].default
+        return value
+
+    def integer(self, name: str, *, low: int, high: int) -> int | None:
+        """A whole number between `low` and `high`; None when nothing was saved and there is no default."""
+        value = self.text(name)
+        if not value:
+            return None
+        if not (value.isascii() and value.isdigit() and low <= int(value[:12]) <= high):
+            self.problem(name, f"must be a whole number from {low} to {high}")
+            return int(SETTINGS[name].default or low)
+        return int(value)
+
+    def names(self, name: str) -> tuple[str, ...]:
+        """A comma-separated list, without empty items."""
+        return tuple(item for item in (part.strip() for part in self.text(name).split(",")) if item)
+
+    def json_object(self, name: str) -> Mapping[str, object]:
+        """A JSON object; empty when nothing was saved."""
+        value = self.text(name)
+        if not value:
+            return {}
+        try:
+            parsed = orjson.loads(value)
+        except orjson.JSONDecodeError as error:
+            self.problem(name, f"is not valid JSON (line {error.lineno}, column {error.colno})")
+            return {}
+        if not isinstance(parsed, dict):
+            self.problem(name, "must be a JSON object")
+            return {}
+        return parsed
+
+    def _string(self, name: str) -> str:
+        value = self._saved.get(name)
+        if value is None:
+            return ""
+        if not isinstance(value, str):
+            self.problem(name, "must be a text")
+            return ""
+        if len(value) > MAX_SETTING_CHARS:
+            self.problem(name, f"is longer than {MAX_SETTING_CHARS} characters")
+            return ""
+        return value

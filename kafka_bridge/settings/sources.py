@@ -1,0 +1,144 @@
+"""The senders of an endpoint, as their settings describe them. Pure: names and texts, nothing compiled yet."""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Final
+
+import orjson
+
+from kafka_bridge.settings.reader import Reader
+from kafka_bridge.settings.secret import Secret
+
+DEFAULT_SOURCE: Final = "default"
+# A source's name is a path segment and, by default, part of a topic's name.
+_NAME: Final = re.compile(r"[a-zA-Z0-9._-]{1,64}", re.ASCII)
+_FIELDS: Final = frozenset({"scheme", "scheme_options", "secret", "topic", "key"})
+
+
+class NotASecret(Exception):
+    """`str()` says what is wrong with a secret's form; it quotes nothing."""
+
+
+@dataclass(frozen=True, slots=True)
+class SourceSecret:
+    """`rotation`: secrets of which any may verify; `named`: several values that make up one secret."""
+
+    rotation: tuple[Secret, ...] = ()
+    named: Mapping[str, Secret] = field(default_factory=dict)
+
+    def __bool__(self) -> bool:
+        return bool(self.rotation or self.named)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SourceSettings:
+    """One sender: how it signs and where its events go. Topic and key are template texts."""
+
+    name: str
+    scheme: str
+    secret: SourceSecret
+    topic: str
+    key: str
+    scheme_options: Mapping[str, object] = field(default_factory=dict)
+
+
+def read_sources(reader: Reader) -> Mapping[str, SourceSettings]:
+    """All sources that can be read, the default one among them; what is wrong with the others is in `reader`."""
+    entries = {DEFAULT_SOURCE: {}, **reader.json_object("sources")}
+    secrets = {name: _secret(reader, name, value) for name, value in _json_secrets(reader).items()}
+    found: dict[str, SourceSettings] = {}
+    for name, entry in entries.items():
+        if not _NAME.fullmatch(name):
+            reader.problem("sources", "a source's name is 1 to 64 letters, digits, dots, underscores or hyphens")
+        elif not isinstance(entry, dict):
+            reader.problem("sources", "must be a JSON object", source=name)
+        elif (source := _source(reader, name, entry, secrets)) is not None:
+            found[name] = source
+    return found
+
+
+def _source(
+    reader: Reader, name: str, entry: dict[str, object], secrets: Mapping[str, SourceSecret]
+) -> SourceSettings | None:
+    before = len(reader.problems)
+    for unknown in sorted(entry.keys() - _FIELDS):
+        # A field that is not understood may be one that was to keep events out of Kafka: fail closed.
+        reader.problem("sources", f"has the unknown field {unknown[:40]!r}", source=name)
+    options = entry.get("scheme_options", {})
+    if not isinstance(options, dict):
+        reader.problem("sources", "scheme_options must be a JSON object", source=name)
+        options = {}
+    default = name == DEFAULT_SOURCE
+    source = SourceSettings(
+        name=name,
+        scheme=_text(reader, name, entry, "scheme") or (reader.choice("scheme") if default else "hmac"),
+        scheme_options=options,
+        secret=_secret_of(reader, name, entry, secrets),
+        topic=_text(reader, name, entry, "topic") or reader.text("topic"),
+        key=_text(reader, name, entry, "key") or reader.text("key"),
+    )
+    return source if len(reader.problems) == before else None
+
+
+def _text(reader: Reader, source: str, entry: Mapping[str, object], name: str) -> str:
+    value = entry.get(name, "")
+    if not isinstance(value, str):
+        reader.problem("sources", f"{name} must be a text", source=source)
+        return ""
+    return value.strip()
+
+
+def _secret_of(
+    reader: Reader, name: str, entry: Mapping[str, object], secrets: Mapping[str, SourceSecret]
+) -> SourceSecret:
+    wanted = _text(reader, name, entry, "secret")
+    if wanted:
+        if wanted not in secrets:
+            reader.problem("source_secrets", f"has no entry named {wanted[:40]!r}", source=name)
+        return secrets.get(wanted, SourceSecret())
+    if name == DEFAULT_SOURCE:
+        pasted = reader.secret("webhook_secret")
+        if pasted is None:
+            return SourceSecret()
+        try:
+            return parse_secret(_maybe_json(pasted.reveal()))
+        except NotASecret as error:
+            reader.problem("webhook_secret", str(error), source=name)
+            return SourceSecret()
+    return secrets.get(name, SourceSecret())
+
+
+def _json_secrets(reader: Reader) -> Mapping[str, object]:
+    return reader.json_object("source_secrets")
+
+
+def _secret(reader: Reader, name: str, value: object) -> SourceSecret:
+    try:
+        return parse_secret(value)
+    except NotASecret as error:
+        reader.problem("source_secrets", str(error), source=name)
+        return SourceSecret()
+
+
+def _maybe_json(text: str) -> object:
+    """The JSON array or object in `text`, else `text` itself."""
+    if not text.lstrip().startswith(("[", "{")):
+        return text
+    try:
+        return orjson.loads(text)
+    except orjson.JSONDecodeError as error:
+        raise NotASecret('looks like JSON but is not valid (a secret that starts so is written ["…"])') from error
+
+
+def parse_secret(value: object) -> SourceSecret:
+    """A secret: one text verbatim, an array of texts (rotation), or an object of named texts. Raises NotASecret."""
+    match value:
+        case str() if value.strip():
+            return SourceSecret(rotation=(Secret(value),))
+        case list() if value and all(isinstance(item, str) and item.strip() for item in value):
+            return SourceSecret(rotation=tuple(Secret(item) for item in value))
+        case dict() if value and all(isinstance(item, str) and item.strip() for item in value.values()):
+            return SourceSecret(named={name: Secret(item) for name, item in value.items()})
+        case _:
+            raise NotASecret("must be a text, an array of texts or an object of texts, none of them empty")
