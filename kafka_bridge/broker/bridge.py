@@ -185,7 +185,7 @@ class Connection:
 
     def _want(self, topic: str) -> None:
         now = self._clock.monotonic()
-        if self._state is State.DOWN and now - self._wanted_at > INTEREST_S:
+        if self._state is State.DOWN and now - self._wanted_at >= INTEREST_S:
             # Nobody asked for a while, so the last verdict is old: have the pump find a new one.
             self._state, self._suspect_at, self._trouble = State.SUSPECT, now, None
         self._wanted_at = now

@@ -28,7 +28,7 @@ class Runtime:
     """What the endpoint files hand requests to."""
 
     def __init__(self) -> None:
-        clock = Clock(now=time.time, monotonic=time.monotonic)  # noqa: TID251 - here and nowhere else
+        clock = Clock(now=time.time, monotonic=time.monotonic)
         loop = GeventLoop()
         ca_file = default_ca_file()
 

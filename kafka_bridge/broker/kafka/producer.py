@@ -22,6 +22,7 @@ from kafka_bridge.settings.reader import Problem
 
 _NO_TIMESTAMP: Final = 0
 _ANY_PARTITION: Final = -1
+_SETTLE_S: Final = 0.02
 
 
 class KafkaProducer:
@@ -29,6 +30,7 @@ class KafkaProducer:
 
     def __init__(self, properties: Properties, on_trouble: OnTrouble) -> None:
         """Blocks for a moment. Raises SettingsInvalid when the library refuses the properties."""
+        self._warm = False
         try:
             self._producer = Producer(listening(properties, on_trouble))
         except KafkaException as error:
@@ -86,6 +88,13 @@ class KafkaProducer:
             if parts(error)[2]:
                 raise ClientDead(record_error(*parts(error)[:2], limit_of=CLIENT_LIMIT)) from error
             return False
+        if not self._warm:
+            # The producer asks for its id with the first metadata it gets, and loses the answer when the library
+            # replaces the bootstrap connection just then; its own retry is half a second away, another metadata
+            # request makes it ask at once.
+            self._warm = True
+            self.poll(_SETTLE_S)
+            return self.reach(topic, timeout_s)
         return True
 
     def drop_queued(self) -> None:

@@ -1,0 +1,303 @@
+"""The ports' contract, on the embedded broker and on a real Kafka.
+
+What the embedded one cannot do is a strict xfail: the day it can, the test says so.
+"""
+
+import threading
+import uuid
+from collections.abc import Callable, Iterator
+
+import pytest
+
+from kafka_bridge.broker import config
+from kafka_bridge.broker.kafka.admin import KafkaAdmin
+from kafka_bridge.broker.kafka.consumer import KafkaConsumer
+from kafka_bridge.broker.ports import Start
+from kafka_bridge.broker.trust import default_ca_file
+from kafka_bridge.errors import Cause, Unavailable
+from kafka_bridge.events.record import Consumed, Delivery, Record, TopicPartition
+from tests.brokers import Broker, Connect, cluster_of, wait_until
+
+type MakeConsumer = Callable[..., KafkaConsumer]
+
+
+@pytest.fixture
+def topic(broker: Broker, request: pytest.FixtureRequest) -> str:
+    """A topic of this test's own, with several partitions."""
+    name = f"contract-{uuid.uuid4().hex[:12]}"
+    admin = KafkaAdmin(
+        config.admin_properties(cluster_of(bootstrap_servers=broker.bootstrap), ca_file=default_ca_file())
+    )
+    if broker.real:
+        admin.create_topic(name, partitions=4, replication=1, config={}, timeout_s=20)
+    return name
+
+
+@pytest.fixture
+def publish(broker: Broker, connect: Connect, topic: str) -> Callable[..., Delivery]:
+    """Write one record to the topic and wait for its acknowledgement."""
+    connection = connect(cluster_of(bootstrap_servers=broker.bootstrap))
+
+    def send(value: bytes | None = b"x", **changes: object) -> Delivery:
+        return connection.send(Record(topic=topic, value=value, **changes), timeout_s=20)
+
+    return send
+
+
+@pytest.fixture
+def consumer(broker: Broker) -> Iterator[MakeConsumer]:
+    """Consumers, closed at the end of the test."""
+    opened: list[KafkaConsumer] = []
+
+    def make(group_id: str = "", start: Start = Start.EARLIEST) -> KafkaConsumer:
+        cluster = cluster_of(bootstrap_servers=broker.bootstrap)
+        group = group_id or f"group-{uuid.uuid4().hex[:8]}"
+        properties = config.consumer_properties(cluster, ca_file=default_ca_file(), group_id=group, start=start)
+        opened.append(KafkaConsumer(properties))
+        return opened[-1]
+
+    yield make
+    for one in opened:
+        one.close()
+
+
+@pytest.fixture
+def admin(broker: Broker) -> KafkaAdmin:
+    """An admin of this broker."""
+    return KafkaAdmin(
+        config.admin_properties(cluster_of(bootstrap_servers=broker.bootstrap), ca_file=default_ca_file())
+    )
+
+
+def read(one: KafkaConsumer, count: int) -> list[Consumed]:
+    """Poll until `count` records are there."""
+    records: list[Consumed] = []
+    wait_until(lambda: records.extend(one.poll(0.2)) or len(records) >= count, 30)
+    return records
+
+
+def join(one: KafkaConsumer, topic: str) -> tuple[list[TopicPartition], list[TopicPartition]]:
+    """Subscribe; what was assigned and what was revoked arrive in the lists."""
+    assigned: list[TopicPartition] = []
+    revoked: list[TopicPartition] = []
+    one.subscribe([topic], on_assigned=assigned.extend, on_revoked=revoked.extend, on_lost=revoked.extend)
+    return assigned, revoked
+
+
+class TestPublisher:
+    def test_an_acknowledged_record_is_read_back_whole(self, topic, publish, consumer):
+        headers = (("a", b"1"), ("b", b""), ("a", b"2"), ("n", None))
+        delivery = publish(b"\x00\xff value", key=b"\xfe key", headers=headers, timestamp_ms=1_700_000_000_000)
+
+        one = consumer()
+        one.assign({TopicPartition(topic, delivery.partition): delivery.offset})
+        (found,) = read(one, 1)
+
+        assert (found.partition, found.offset) == (delivery.partition, delivery.offset)
+        assert found.record.value == b"\x00\xff value"
+        assert found.record.key == b"\xfe key"
+        assert found.record.headers == headers
+        assert found.record.timestamp_ms == 1_700_000_000_000
+
+    def test_offsets_of_a_partition_follow_one_another(self, publish):
+        offsets = [publish(partition=1).offset for _ in range(3)]
+
+        assert offsets == list(range(offsets[0], offsets[0] + 3))
+
+    def test_an_empty_value_and_a_null_value_stay_different(self, topic, publish, consumer):
+        empty, null = publish(b"", partition=0), publish(None, partition=0)
+        one = consumer()
+        one.assign({TopicPartition(topic, 0): empty.offset})
+
+        assert [found.record.value for found in read(one, 2)] == [b"", None]
+        assert null.offset == empty.offset + 1
+
+    def test_the_same_key_goes_to_the_same_partition(self, publish):
+        assert len({publish(key=b"customer-7").partition for _ in range(5)}) == 1
+
+    def test_a_key_lies_where_javas_partitioner_puts_it(self, publish):
+        # Murmur2 of these keys modulo 4, as org.apache.kafka.common.utils.Utils computes it.
+        assert {key: publish(key=key.encode()).partition for key in ("21", "foobar", "a-little-bit-long-string")} == {
+            "21": (-973932308 & 0x7FFFFFFF) % 4,
+            "foobar": (-790332482 & 0x7FFFFFFF) % 4,
+            "a-little-bit-long-string": (-985981536 & 0x7FFFFFFF) % 4,
+        }
+
+    def test_records_sent_together_are_acknowledged_together_and_in_order(self, broker, topic, connect: Connect):
+        connection = connect(cluster_of(bootstrap_servers=broker.bootstrap))
+        records = [Record(topic=topic, value=str(number).encode(), partition=2) for number in range(200)]
+
+        deliveries = connection.send_all(records, timeout_s=20)
+
+        assert [delivery.offset for delivery in deliveries] == list(range(200))
+
+    def test_callers_on_many_threads_get_their_own_delivery(self, topic, publish, consumer):
+        found: dict[int, Delivery] = {}
+
+        def run(number: int) -> None:
+            found[number] = publish(str(number).encode())
+
+        threads = [threading.Thread(target=run, args=(number,)) for number in range(32)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+
+        one = consumer()
+        one.assign({TopicPartition(topic, number): Start.EARLIEST for number in range(4)})
+        there = {(record.partition, record.offset): record.record.value for record in read(one, 32)}
+        assert {(d.partition, d.offset): str(n).encode() for n, d in found.items()} == there
+
+
+class TestConsumer:
+    def test_a_member_of_a_group_is_assigned_every_partition(self, topic, publish, consumer):
+        publish()
+        one = consumer()
+        assigned, _ = join(one, topic)
+        wait_until(lambda: one.poll(0.1) is not None and len(assigned) == 4, 30)
+
+        assert sorted(one.assigned()) == [TopicPartition(topic, number) for number in range(4)]
+
+    def test_a_group_goes_on_after_its_committed_offset(self, topic, publish, consumer):
+        for number in range(3):
+            publish(str(number).encode(), partition=0)
+        group = f"group-{uuid.uuid4().hex[:8]}"
+        first = consumer(group)
+        join(first, topic)
+        records = read(first, 3)
+        assert first.commit({records[0].position: records[0].next_offset}) is True
+        first.close()
+
+        second = consumer(group)
+        join(second, topic)
+        assert [found.record.value for found in read(second, 2)] == [b"1", b"2"]
+
+    def test_nothing_is_committed_that_was_not_committed_by_hand(self, topic, publish, consumer):
+        publish(partition=0)
+        group = f"group-{uuid.uuid4().hex[:8]}"
+        first = consumer(group)
+        join(first, topic)
+        read(first, 1)
+        first.close()
+
+        assert consumer(group).committed([TopicPartition(topic, 0)]) == {TopicPartition(topic, 0): None}
+
+    def test_a_new_group_that_starts_at_latest_reads_only_what_comes(self, topic, publish, consumer):
+        publish(b"old", partition=0)
+        one = consumer(start=Start.LATEST)
+        one.assign({TopicPartition(topic, 0): Start.LATEST})
+        wait_until(lambda: one.poll(0.2) == [])
+        wait_until(lambda: publish(b"new", partition=0) and bool(one.poll(0.5)))
+
+    def test_a_paused_partition_is_silent_until_it_is_resumed(self, topic, publish, consumer):
+        first = publish(b"0", partition=0)
+        one = consumer()
+        at = TopicPartition(topic, 0)
+        one.assign({at: first.offset})
+        read(one, 1)
+        one.pause([at, TopicPartition("not-assigned", 0)])
+        publish(b"1", partition=0)
+
+        assert one.poll(1.0) == []
+        one.resume([at])
+        assert [found.record.value for found in read(one, 1)] == [b"1"]
+
+    def test_lag_is_end_minus_committed(self, topic, publish, consumer):
+        at = TopicPartition(topic, 0)
+        for _ in range(5):
+            publish(partition=0)
+        one = consumer()
+        join(one, topic)
+        records = read(one, 5)
+
+        assert one.lag([at]) == {at: 5}
+        one.commit({at: records[1].next_offset})
+        assert one.lag([at]) == {at: 3}
+
+    def test_a_second_member_takes_over_some_partitions(self, topic, publish, consumer):
+        publish()
+        group = f"group-{uuid.uuid4().hex[:8]}"
+        first, second = consumer(group), consumer(group)
+        join(first, topic)
+        wait_until(lambda: first.poll(0.1) is not None and len(first.assigned()) == 4, 30)
+        join(second, topic)
+
+        def shared() -> bool:
+            first.poll(0.1)
+            second.poll(0.1)
+            return len(first.assigned()) == len(second.assigned()) == 2
+
+        wait_until(shared, 60)
+        assert not set(first.assigned()) & set(second.assigned())
+
+    def test_an_absent_topic_is_named(self, broker, consumer):
+        if not broker.real:
+            pytest.skip("the embedded broker creates every topic that is asked for")
+        one = consumer()
+        join(one, "never-created")
+
+        with pytest.raises(Unavailable) as caught:
+            wait_until(lambda: bool(one.poll(0.5)))
+        assert caught.value.cause is Cause.TOPIC_DOES_NOT_EXIST
+
+    def test_a_dead_broker_is_named(self):
+        properties = config.consumer_properties(
+            cluster_of(bootstrap_servers="127.0.0.1:1"), ca_file=default_ca_file(), group_id="g", start="earliest"
+        )
+        one = KafkaConsumer(properties)
+        join(one, "any")
+
+        with pytest.raises(Unavailable) as caught:
+            wait_until(lambda: bool(one.poll(0.5)))
+        one.close()
+        assert caught.value.cause is Cause.CONNECTION_REFUSED
+
+
+class TestAdmin:
+    def test_topics_are_listed_with_their_partitions(self, topic, publish, admin):
+        publish()
+
+        assert admin.topics(timeout_s=10)[topic] == 4
+
+    def test_a_topic_tells_its_earliest_and_end_offsets(self, topic, publish, admin):
+        for _ in range(3):
+            publish(partition=1)
+
+        assert admin.topic(topic, timeout_s=10).offsets == {0: (0, 0), 1: (0, 3), 2: (0, 0), 3: (0, 0)}
+
+    def test_a_topic_is_created_once(self, broker, admin, request):
+        if not broker.real:
+            request.applymarker(pytest.mark.xfail(strict=True, reason="the embedded broker knows no admin request"))
+        name = f"created-{uuid.uuid4().hex[:8]}"
+        timeout_s = 20 if broker.real else 1
+
+        made = admin.create_topic(name, partitions=2, replication=1, config={}, timeout_s=timeout_s)
+        again = admin.create_topic(name, partitions=2, replication=1, config={}, timeout_s=timeout_s)
+
+        assert (made, again) == (True, False)
+
+    def test_an_absent_topic_is_named(self, broker, admin):
+        if not broker.real:
+            pytest.skip("the embedded broker creates every topic that is asked for")
+
+        with pytest.raises(Unavailable) as caught:
+            admin.topic("never-created", timeout_s=10)
+        assert caught.value.cause is Cause.TOPIC_DOES_NOT_EXIST
+
+
+def test_sasl_is_spoken(broker: Broker, connect: Connect, request: pytest.FixtureRequest):
+    if not broker.real:
+        request.applymarker(pytest.mark.xfail(strict=True, reason="the embedded broker's listener is plaintext only"))
+        servers, password = broker.bootstrap, "x"
+    else:
+        kafka = request.getfixturevalue("kafka")
+        servers, password = kafka.address("SASL_PLAINTEXT"), kafka.passwords["alice"]
+    cluster = cluster_of(
+        bootstrap_servers=servers,
+        security_protocol="SASL_PLAINTEXT",
+        sasl_mechanism="SCRAM-SHA-512",
+        sasl_username="alice",
+        sasl_password=password,
+    )
+
+    assert connect(cluster).send(Record(topic="t-ok", value=b"x"), timeout_s=9)
