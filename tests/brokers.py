@@ -36,7 +36,7 @@ class Broker:
 
 def cluster_of(**saved: object) -> Cluster:
     """The cluster of saved settings, by the way that an endpoint's settings take."""
-    return compile_hook(saved).cluster()
+    return compile_hook(saved).target()
 
 
 def wait_until(condition: Callable[[], bool], timeout_s: float = 15.0) -> None:

@@ -47,14 +47,19 @@ class GeventLoop:
         self._hub = get_hub()
         # A deque is atomic at both ends, so no lock is shared with the native threads.
         self._tasks: deque[Task] = deque()
+        self._called = False
         self._watcher = self._hub.loop.async_()
         self._watcher.start(self._run)
 
     def post(self, task: Task) -> None:
         self._tasks.append(task)
-        self._watcher.send()
+        if not self._called:
+            # One call for many tasks. The flag is taken back before the tasks are, so none is left behind.
+            self._called = True
+            self._watcher.send()
 
     def _run(self) -> None:
+        self._called = False
         while self._tasks:
             self._tasks.popleft()()
 

@@ -42,7 +42,7 @@ class Health:
         try:
             if not call.hook.settings.publishing:
                 raise Unavailable(Cause.PUBLISHING_DISABLED)
-            connection = self._registry.lease(call.hook.cluster())
+            connection = self._registry.lease(call.hook.target())
             connection.check(topic=_constant_topic(call.hook.sources.values()), timeout_s=CHECK_S)
         except (Unavailable, SettingsInvalid) as error:
             return error

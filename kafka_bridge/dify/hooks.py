@@ -27,6 +27,7 @@ class Hook:
     settings: EndpointSettings
     sources: Mapping[str, Source]
     problems: Sequence[Problem]
+    cluster: Cluster | None
     limit_bytes: int
 
     def source(self, name: str) -> Source:
@@ -34,20 +35,17 @@ class Hook:
         source = self.sources.get(name)
         if source is not None:
             return source
-        if self._broken(Part.WEBHOOK) or any(problem.source == name for problem in self.problems):
+        if _broken(self.problems, Part.WEBHOOK) or any(problem.source == name for problem in self.problems):
             raise SettingsInvalid(
                 [str(p) for p in self.problems if p.part is Part.WEBHOOK and p.source in {None, name}]
             )
         raise NotFound("There is no such source.")
 
-    def cluster(self) -> Cluster:
+    def target(self) -> Cluster:
         """The cluster to write to. Raises SettingsInvalid."""
-        if self._broken(Part.KAFKA) or self.settings.cluster is None:
+        if self.cluster is None:
             raise SettingsInvalid([str(problem) for problem in self.problems if problem.part is Part.KAFKA])
-        return self.settings.cluster
-
-    def _broken(self, part: Part) -> bool:
-        return any(problem.part is part and problem.source is None for problem in self.problems)
+        return self.cluster
 
 
 def compile_hook(saved: Mapping[str, object]) -> Hook:
@@ -55,14 +53,19 @@ def compile_hook(saved: Mapping[str, object]) -> Hook:
     settings = endpoint.parse(saved)
     sources, in_sources = compile_sources(settings)
     in_cluster = config.problems(settings.cluster) if settings.cluster else ()
-    webhooks_broken = any(problem.part is Part.WEBHOOK and problem.source is None for problem in settings.problems)
+    problems = (*settings.problems, *in_sources, *in_cluster)
     return Hook(
         settings=settings,
         # A setting that all sources share (an unreadable `sources`, `topic_allow` …) fails closed for all of them.
-        sources={} if webhooks_broken else sources,
-        problems=(*settings.problems, *in_sources, *in_cluster),
+        sources={} if _broken(problems, Part.WEBHOOK) else sources,
+        problems=problems,
+        cluster=None if _broken(problems, Part.KAFKA) else settings.cluster,
         limit_bytes=config.message_limit(settings.cluster) if settings.cluster else config.MESSAGE_MAX_BYTES,
     )
+
+
+def _broken(problems: Sequence[Problem], part: Part) -> bool:
+    return any(problem.part is part and problem.source is None for problem in problems)
 
 
 class Hooks:

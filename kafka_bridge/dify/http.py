@@ -7,7 +7,8 @@ its text. None leaves here.
 import logging
 import secrets
 import traceback
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from functools import lru_cache
 from typing import Final, Protocol
 
 from werkzeug import Request, Response
@@ -54,20 +55,52 @@ def serve(
         return to_response(problem(Internal(incident)))
 
 
+class EnvironHeaders(Mapping[str, str]):
+    """A request's headers by lower-case name, looked up where WSGI keeps them: most requests are asked for three."""
+
+    def __init__(self, environ: Mapping[str, str]) -> None:
+        self._environ = environ
+
+    def __getitem__(self, name: str) -> str:
+        return self._environ[_environ_key(name)]
+
+    def get(self, name: str, default: str = "") -> str:  # type: ignore[override]
+        """The header, or `default`: the way that every request goes, so it takes no detour by an exception."""
+        return self._environ.get(_environ_key(name), default)
+
+    def __iter__(self) -> Iterator[str]:
+        for key, value in self._environ.items():
+            if key.startswith("HTTP_"):
+                yield key[5:].replace("_", "-").lower()
+            elif key == "CONTENT_TYPE" and value:
+                yield "content-type"
+
+    def __len__(self) -> int:
+        return sum(1 for _ in self)
+
+
+@lru_cache(maxsize=1024)
+def _environ_key(name: str) -> str:
+    key = name.upper().replace("-", "_")
+    return key if key == "CONTENT_TYPE" else f"HTTP_{key}"
+
+
 def to_inbound(request: Request) -> Inbound:
     """The SDK's request as a plain value."""
     environ = request.environ
-    headers = {key[5:].replace("_", "-").lower(): value for key, value in environ.items() if key.startswith("HTTP_")}
-    if content_type := environ.get("CONTENT_TYPE"):
-        headers["content-type"] = content_type
-    body = request.get_data()
+    body = environ["wsgi.input"].read()
     return Inbound(
-        method=request.method,
-        path=request.path,
+        method=environ["REQUEST_METHOD"],
+        path=_path(environ["PATH_INFO"]),
         query=environ.get("QUERY_STRING", ""),
-        headers=headers,
+        headers=EnvironHeaders(environ),
         body=b"" if body == EMPTY_CHUNKED_BODY else body,
     )
+
+
+def _path(path_info: str) -> str:
+    # WSGI carries the decoded bytes as latin-1 (PEP 3333).
+    return path_info if path_info.isascii() else path_info.encode("latin-1").decode("utf-8", "replace")
 
 
 def to_response(outbound: Outbound) -> Response:

@@ -31,7 +31,7 @@ class Webhooks:
         name = call.name or DEFAULT_SOURCE
         try:
             source = call.hook.source(name)
-            cluster = call.hook.cluster()
+            cluster = call.hook.target()
         except SettingsInvalid as error:
             self._journal.misconfigured(call.endpoint, name, error)
             raise

@@ -7,6 +7,7 @@ that were received, the attributes are `ce_` headers, the data's content type is
 
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import Final
 
 from kafka_bridge.events.record import Record
@@ -31,21 +32,38 @@ class Event:
     content_type: str
 
 
-def to_record(event: Event, *, topic: str, key: str | None, value: bytes) -> Record:
-    """The event as a record in CloudEvents binary mode."""
-    headers: list[tuple[str, bytes | None]] = [
-        ("ce_specversion", b"1.0"),
-        ("ce_id", event.id.encode()),
-        ("ce_source", f"/webhook/{event.source}".encode()),
-        ("ce_type", (event.type or UNTYPED).encode()),
-        ("ce_time", rfc3339(event.time).encode()),
-    ]
-    if event.content_type:
-        headers.append(("content-type", event.content_type.encode()))
-    headers += [("webhook-source", event.source.encode()), ("webhook-scheme", event.scheme.encode())]
-    return Record(topic=topic, key=None if key is None else key.encode(), value=value, headers=tuple(headers))
+class Envelope:
+    """Turns the events of one source into records in CloudEvents binary mode."""
+
+    def __init__(self, *, source: str, scheme: str) -> None:
+        self._source = f"/webhook/{source}".encode()
+        self._tail = (("webhook-source", source.encode()), ("webhook-scheme", scheme.encode()))
+
+    def record(self, event: Event, *, topic: str, key: str | None, value: bytes) -> Record:
+        """The event as a record; an empty key is none."""
+        return Record(
+            topic=topic,
+            key=key.encode() if key else None,
+            value=value,
+            headers=(
+                ("ce_specversion", b"1.0"),
+                ("ce_id", event.id.encode()),
+                ("ce_source", self._source),
+                ("ce_type", (event.type or UNTYPED).encode()),
+                ("ce_time", rfc3339(event.time).encode()),
+                *((("content-type", event.content_type.encode()),) if event.content_type else ()),
+                *self._tail,
+            ),
+        )
 
 
 def rfc3339(unix_s: float) -> str:
     """A time as RFC 3339 in UTC, to the millisecond."""
-    return datetime.fromtimestamp(unix_s, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    milliseconds = int(unix_s * 1000)
+    return f"{_second(milliseconds // 1000)}.{milliseconds % 1000:03d}Z"
+
+
+@lru_cache(maxsize=8)
+def _second(unix_s: int) -> str:
+    # Most events share their second with the one before.
+    return datetime.fromtimestamp(unix_s, UTC).strftime("%Y-%m-%dT%H:%M:%S")

@@ -21,35 +21,32 @@ class Content:
         except orjson.JSONDecodeError:
             return None
 
-    def at(self, path: str) -> object:
-        """The value at a dotted path (`data.items.0.id`), None when there is none."""
+    def text_at(self, steps: tuple[str, ...]) -> str | None:
+        """The value at a path as a text; None when it is absent, null, a list or an object."""
         value = self.json
-        for step in path.split("."):
+        for step in steps:
             if isinstance(value, dict):
                 value = value.get(step)
             elif isinstance(value, list) and step.isdecimal() and step.isascii() and int(step[:9]) < len(value):
                 value = value[int(step[:9])]
             else:
                 return None
-        return value
+        if isinstance(value, str):
+            return value
+        if isinstance(value, bool):
+            return "true" if value else "false"
+        return str(value) if isinstance(value, int | float) else None
 
-    def text_at(self, path: str) -> str | None:
-        """The value at a path as a text; None when it is absent, null, a list or an object."""
-        match self.at(path):
-            case str() as text:
-                return text
-            case bool() as flag:
-                return "true" if flag else "false"
-            case int() | float() as number:
-                return str(number)
-            case _:
-                return None
+
+def steps_of(path: str) -> tuple[str, ...]:
+    """The steps of a dotted path: `data.items.0.id`."""
+    return tuple(path.split("."))
 
 
 class Location:
     """Where a value stands in a request: `header:NAME` or `body:PATH`."""
 
-    __slots__ = ("in_body", "name")
+    __slots__ = ("_steps", "in_body", "name")
 
     def __init__(self, text: str) -> None:
         """Raises ValueError when `text` is neither form: a programming error, settings are checked before."""
@@ -59,9 +56,13 @@ class Location:
             raise ValueError(message)
         self.in_body = where == "body"
         self.name = name if self.in_body else name.lower()
+        self._steps = steps_of(name)
+
+    def __str__(self) -> str:
+        return f"{'body' if self.in_body else 'header'} {self.name}"
 
     def find(self, content: Content) -> str | None:
         """The value as a text; None when it is absent or empty."""
         if self.in_body:
-            return content.text_at(self.name) or None
+            return content.text_at(self._steps) or None
         return content.inbound.header(self.name) or None

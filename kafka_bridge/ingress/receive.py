@@ -4,13 +4,13 @@ At-least-once is the order of the lines: the answer is made from an `Outcome`, a
 after `send` has returned one, which it does only once the broker has acknowledged.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Final
 
 from kafka_bridge.clock import Clock
 from kafka_bridge.errors import BridgeError, TooLarge, Unroutable, Unverified
-from kafka_bridge.events.envelope import Event, to_record
+from kafka_bridge.events.envelope import Event
 from kafka_bridge.events.outcome import Outcome, Verdict
 from kafka_bridge.events.record import Delivery, Record, is_topic_name
 from kafka_bridge.http import PLATFORM_BODY_LIMIT_BYTES, Inbound, Outbound, json_reply, problem
@@ -105,34 +105,27 @@ def _identify(content: Content, source: Source, now: float) -> Event:
 
 
 def _route(content: Content, source: Source, event: Event) -> Record:
-    def value(name: str) -> str | None:
-        match name.partition("."):
-            case ("header", _, header):
-                return content.inbound.header(header) or None
-            case ("body", _, path):
-                return content.text_at(path) or None
-            case ("type", _, _):
-                return event.type
-            case _:
-                return event.id
-
+    named = {"type": event.type, "id": event.id}
+    topic = source.topic.constant or _topic(content, source, named)
     try:
-        topic = source.topic.render(value)
+        key = source.key.render(content, named) if source.key else None
+    except MissingValue:
+        # An event without the key's value (a ping among orders) has no order to keep: it goes out without a key.
+        key = None
+    return source.envelope.record(event, topic=topic, key=key, value=content.inbound.body)
+
+
+def _topic(content: Content, source: Source, named: Mapping[str, str | None]) -> str:
+    """The topic that the event's own values lead to; a constant one was checked with the settings."""
+    try:
+        topic = source.topic.render(content, named)
     except MissingValue as error:
         raise Unroutable(f"The topic cannot be made: {error}.") from error
     if not is_topic_name(topic):
         raise Unroutable("The topic that the event leads to is not a legal topic name.")
     if not source.allows(topic):
         raise Unroutable("The topic that the event leads to is not among the allowed topics.")
-    return to_record(event, topic=topic, key=_key(source, value), value=content.inbound.body)
-
-
-def _key(source: Source, value: Callable[[str], str | None]) -> str | None:
-    # An event without the key's value (a ping among orders) has no order to keep: it goes out without a key.
-    try:
-        return source.key.render(value) if source.key else None
-    except MissingValue:
-        return None
+    return topic
 
 
 def answer(outcome: Outcome) -> Outbound:

@@ -11,6 +11,7 @@ A vendor that is only data is a row here and nothing else. Sources of the rows:
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from types import MappingProxyType
 from typing import Final
 
@@ -18,7 +19,7 @@ from kafka_bridge.ingress.content import Content, Location
 from kafka_bridge.ingress.signatures import Hmac, Timestamp
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class Scheme:
     """One row. `signature` is None for a sender that does not sign.
 
@@ -31,18 +32,27 @@ class Scheme:
     id: tuple[Location, ...]
     configurable: bool = False
 
+    @cached_property
+    def signed_ids(self) -> frozenset[Location]:
+        """The places of an id that the signature covers."""
+        signature = self.signature
+        return frozenset(location for location in self.id if signature is not None and signature.covers(location))
+
     def type_of(self, content: Content) -> str | None:
         """The event's type; None when the request names none."""
         for head, *tail in self.type:
-            if first := head.find(content):
-                return ".".join([first, *filter(None, (part.find(content) for part in tail))])
+            if found := head.find(content):
+                for part in tail:
+                    if more := part.find(content):
+                        found = f"{found}.{more}"
+                return found
         return None
 
     def id_of(self, content: Content) -> tuple[str, bool] | None:
         """The event's id and whether it is under the signature; None when the request carries none."""
         for location in self.id:
             if found := location.find(content):
-                return found, self.signature is not None and self.signature.covers(location)
+                return found, location in self.signed_ids
         return None
 
 

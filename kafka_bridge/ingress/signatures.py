@@ -8,9 +8,9 @@ import base64
 import hashlib
 import hmac
 import re
-from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
+from functools import cached_property
 from typing import Final
 
 from kafka_bridge.errors import Unverified
@@ -46,7 +46,7 @@ class Timestamp:
     tolerance: int = TOLERANCE_S
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class Hmac:
     """How one sender signs. The defaults are those of the scheme `hmac`.
 
@@ -67,7 +67,7 @@ class Hmac:
     element: str = ""
     id: Location | None = None
 
-    @property
+    @cached_property
     def placeholders(self) -> frozenset[str]:
         """The names that stand in the template."""
         return frozenset(_PLACEHOLDER.findall(self.template))
@@ -99,7 +99,7 @@ class HmacVerifier:
             raise Unverified(f"no signature: the header {self._spec.header} is missing or empty")
         if len(header) > MAX_SIGNATURE_CHARS:
             raise Unverified("the signature header is too long")
-        candidates = tuple(self._candidates(header))
+        candidates = self._candidates(header)
         if not candidates:
             raise Unverified("the signature has not the form that the scheme gives it")
         timestamp = self._timestamp(content, header, now) if self._spec.timestamp else ""
@@ -112,8 +112,9 @@ class HmacVerifier:
                     return
         raise Unverified("the signature does not match: another secret, or the body was changed on the way")
 
-    def _candidates(self, header: str) -> Iterator[bytes]:
+    def _candidates(self, header: str) -> list[bytes]:
         spec = self._spec
+        found: list[bytes] = []
         for item in header.split(spec.separator) if spec.separator else (header,):
             text = item.strip()
             if spec.element:
@@ -125,13 +126,11 @@ class HmacVerifier:
             elif not spec.prefix_optional:
                 continue
             if text:
-                yield self._normalised(text)
-
-    def _normalised(self, text: str) -> bytes:
-        # Bytes, never str: compare_digest raises on str that is not ASCII. Hex is written in either case, base64
-        # with or without its padding.
-        raw = text.encode("utf-8", "replace")
-        return raw.lower() if self._spec.encoding == "hex" else raw.rstrip(b"=")
+                # Bytes, never str: compare_digest raises on str that is not ASCII. Hex is written in either case,
+                # base64 with or without its padding.
+                raw = text.encode("utf-8", "replace")
+                found.append(raw.lower() if spec.encoding == "hex" else raw.rstrip(b"="))
+        return found
 
     def _timestamp(self, content: Content, header: str, now: float) -> str:
         where = self._spec.timestamp

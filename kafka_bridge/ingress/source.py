@@ -4,6 +4,7 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from kafka_bridge.events.envelope import Envelope
 from kafka_bridge.events.record import is_topic_name
 from kafka_bridge.ingress.options import BadOptions, with_options
 from kafka_bridge.ingress.schemes import SCHEMES, Scheme
@@ -23,6 +24,7 @@ class Source:
     scheme_id: str
     scheme: Scheme
     verifier: HmacVerifier | None
+    envelope: Envelope
     topic: Template
     key: Template | None
     allowed: tuple[re.Pattern[str], ...] = ()
@@ -68,12 +70,12 @@ def _compile(entry: SourceSettings, allowed: tuple[re.Pattern[str], ...], proble
         problem("webhook_secret" if default else "source_secrets", str(error))
         return None
     try:
-        topic = compile_template(entry.topic, fixed={"source": entry.name})
+        topic = compile_template(entry.topic, source=entry.name)
     except BadTemplate as error:
         problem("topic", str(error))
         return None
     try:
-        key = compile_template(entry.key, fixed={"source": entry.name}) if entry.key else None
+        key = compile_template(entry.key, source=entry.name) if entry.key else None
     except BadTemplate as error:
         problem("key", str(error))
         return None
@@ -82,6 +84,7 @@ def _compile(entry: SourceSettings, allowed: tuple[re.Pattern[str], ...], proble
         scheme_id=entry.scheme,
         scheme=scheme,
         verifier=verifier,
+        envelope=Envelope(source=entry.name, scheme=entry.scheme),
         topic=topic,
         key=key,
         allowed=allowed,

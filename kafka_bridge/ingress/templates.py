@@ -4,13 +4,15 @@ Compiled once when settings are parsed, rendered per event.
 """
 
 import re
-from collections.abc import Callable
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
+from kafka_bridge.ingress.content import Content, Location
+
 _FIELD: Final = re.compile(r"\{([^{}]*)\}")
-_NAMED: Final = frozenset({"source", "type", "id"})
-_PREFIXES: Final = ("header.", "body.")
+# Values that the scheme finds; `{source}` is known when the template is compiled.
+NAMED: Final = ("type", "id")
 
 
 class BadTemplate(Exception):
@@ -18,51 +20,50 @@ class BadTemplate(Exception):
 
 
 class MissingValue(Exception):
-    """A placeholder has no value in this event; `name` says which."""
-
-    def __init__(self, name: str) -> None:
-        super().__init__(f"the event has no value for {{{name}}}")
-        self.name = name
+    """A placeholder has no value in this event; `str()` says which."""
 
 
 @dataclass(frozen=True, slots=True)
 class Template:
-    """Literal texts and placeholder names in turn: `literals[0]` `names[0]` `literals[1]` … `literals[-1]`."""
+    """Literal texts and placeholders in turn: `literals[0]` `places[0]` `literals[1]` … `literals[-1]`.
+
+    A place is a location in the request, or one of `NAMED`.
+    """
 
     literals: tuple[str, ...]
-    names: tuple[str, ...]
+    places: tuple[Location | str, ...]
+    constant: str | None
+    """The text, when no placeholder stands in it."""
 
-    @property
-    def constant(self) -> str | None:
-        """The text, when no placeholder stands in it."""
-        return None if self.names else self.literals[0]
-
-    def render(self, value: Callable[[str], str | None]) -> str:
-        """The text with every placeholder replaced by `value(name)`. Raises MissingValue."""
+    def render(self, content: Content, named: Mapping[str, str | None]) -> str:
+        """The text with every placeholder replaced by its value. Raises MissingValue."""
         text = self.literals[0]
-        for name, literal in zip(self.names, self.literals[1:], strict=True):
-            found = value(name)
+        for place, literal in zip(self.places, self.literals[1:], strict=True):
+            found = named[place] if isinstance(place, str) else place.find(content)
             if found is None:
-                raise MissingValue(name)
+                raise MissingValue(f"the event has no value for {place}")
             text += found + literal
         return text
 
 
-def compile_template(text: str, *, fixed: dict[str, str] | None = None) -> Template:
-    """The template in `text`; placeholders named in `fixed` are replaced at once. Raises BadTemplate."""
-    literals, names, end = [""], [], 0
+def compile_template(text: str, *, source: str) -> Template:
+    """The template in `text` for a source of that name. Raises BadTemplate."""
+    literals, places, end = [""], list[Location | str](), 0
     for match in _FIELD.finditer(text):
         literals[-1] += text[end : match.start()]
         end = match.end()
-        name = match[1]
-        if fixed and name in fixed:
-            literals[-1] += fixed[name]
-        elif name in _NAMED or (name.startswith(_PREFIXES) and not name.endswith(".")):
-            names.append(name.lower() if name.startswith("header.") else name)
+        where, dot, rest = match[1].partition(".")
+        if match[1] == "source":
+            literals[-1] += source
+        elif match[1] in NAMED:
+            places.append(match[1])
+            literals.append("")
+        elif where in {"header", "body"} and dot and rest:
+            places.append(Location(f"{where}:{rest}"))
             literals.append("")
         else:
             raise BadTemplate("knows {source}, {type}, {id}, {header.NAME} and {body.PATH} only")
     literals[-1] += text[end:]
     if any(brace in literal for literal in literals for brace in "{}"):
         raise BadTemplate("has a brace without its partner")
-    return Template(tuple(literals), tuple(names))
+    return Template(tuple(literals), tuple(places), None if places else literals[0])

@@ -13,7 +13,7 @@ class Topics:
         self._bootstrap = bootstrap
 
     def counts(self) -> dict[str, int]:
-        """Records per topic."""
+        """Records per topic that has any."""
         with self._reader() as reader:
             found: dict[str, int] = {}
             for topic in reader.list_topics(timeout=20).topics.values():
@@ -21,7 +21,7 @@ class Topics:
                     found[topic.topic] = sum(
                         end for _, end in self._bounds(reader, topic.topic, list(topic.partitions)).values()
                     )
-            return found
+            return {name: count for name, count in found.items() if count}
 
     def count(self, topic: str) -> int:
         """Records in one topic."""

@@ -1,4 +1,4 @@
-"""A real broker that freezes, dies and comes back under load: every webhook ends in a 2xx, every 2xx is in the topic."""
+"""A real broker that freezes, dies and comes back under load: each webhook ends in a 2xx, each 2xx is in the topic."""
 
 import asyncio
 import json
