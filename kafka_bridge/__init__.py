@@ -5,16 +5,24 @@ One line per module, lowest first; each imports only from lines above it (`tests
     errors                          every error, one tree
     http, clock, ratelimit          the words everybody uses
     events.record                   what a Kafka record is
-    settings                        the platform's mapping, parsed once into frozen dataclasses
+    settings.{secret,table}         a text that must not be seen; names, labels and defaults of the settings
+    settings.reader                 reads the platform's mapping, collects what is wrong
+    settings.{pem,cluster,sources}  certificates from a single-line field; the connection; the senders
+    settings.endpoint               all settings of an endpoint, parsed once
     events.envelope                 what an event is, and how it becomes a record
-    ingress.{content,schemes,templates}   what is in a body; who signs how; where an event goes
-    broker.{ports,causes,config}    the broker's interface, its errors in our words, its properties
     events.outcome                  what became of one request; the Recorder port
+    ingress.{content,patterns}      what is in a body; names with a star
+    ingress.{signatures,templates}  verification by HMAC, as data; where an event goes
+    ingress.{schemes,options}       who signs how: a row per vendor, and its parameters
     ingress.source                  one sender, compiled from its settings
     ingress.receive                 one request in, one Outcome out
-    broker.bridge                   one persistent producer: native poll thread, one wake-up per report
-    broker.{loops,kafka,registry}   greenlets or threads; the ports on confluent_kafka; who shares a producer
-    dify.{http,routes,endpoint}     the only code that knows dify_plugin
+    broker.{ports,causes,config}    the broker's interface, its errors in our words, its properties
+    broker.{loops,greenlets,trust}  greenlets or threads; whose certificates are trusted
+    broker.kafka                    the ports on confluent_kafka
+    broker.{pump,bridge,registry}   a native thread per producer; one wake-up per report; who shares a producer
+    dify.{hooks,call,journal}       a configured endpoint; one request to it; the log lines
+    dify.{webhooks,health,routes}   the handlers, and the table of paths
+    dify.http                       the platform's request and answer; the error boundary
     dify.app                        the composition root
 """
 

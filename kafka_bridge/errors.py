@@ -21,7 +21,8 @@ Nothing here derives from `ValueError`: the platform turns an escaping `ValueErr
 from collections.abc import Sequence
 from enum import StrEnum
 from http import HTTPStatus
-from typing import ClassVar
+from types import MappingProxyType
+from typing import ClassVar, Final
 
 
 class Cause(StrEnum):
@@ -43,12 +44,14 @@ class Cause(StrEnum):
         return _RETRY_AFTER_S.get(self, 10)
 
 
-_RETRY_AFTER_S = {
-    Cause.QUEUE_FULL: 1,
-    Cause.CONNECTION_REFUSED: 2,
-    Cause.NOT_ACKNOWLEDGED: 2,
-    Cause.PUBLISHING_DISABLED: 60,
-}
+_RETRY_AFTER_S: Final = MappingProxyType(
+    {
+        Cause.QUEUE_FULL: 1,
+        Cause.CONNECTION_REFUSED: 2,
+        Cause.NOT_ACKNOWLEDGED: 2,
+        Cause.PUBLISHING_DISABLED: 60,
+    }
+)
 
 
 class BridgeError(Exception):

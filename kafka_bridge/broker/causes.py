@@ -6,6 +6,7 @@ comes as the record's report, or is raised by the next `produce()`. Codes are li
 are the client's own, the others the broker's.
 """
 
+from types import MappingProxyType
 from typing import Final
 
 from kafka_bridge.errors import BridgeError, Cause, TooLarge, Unavailable, Unroutable
@@ -18,29 +19,32 @@ _TOO_LARGE: Final = 10
 # A compacted topic refuses a record without a key with the first, a topic's policy an unwanted one with the second.
 _REFUSED_RECORD: Final = frozenset({87, 44})
 
-_CAUSES: Final = {
-    -169: Cause.AUTHENTICATION_FAILED,  # _AUTHENTICATION
-    58: Cause.AUTHENTICATION_FAILED,  # SASL_AUTHENTICATION_FAILED
-    33: Cause.AUTHENTICATION_FAILED,  # UNSUPPORTED_SASL_MECHANISM
-    -181: Cause.TLS_HANDSHAKE_FAILED,  # _SSL
-    -193: Cause.HOST_NOT_FOUND,  # _RESOLVE
-    -184: Cause.QUEUE_FULL,  # _QUEUE_FULL
-    -192: Cause.NOT_ACKNOWLEDGED,  # _MSG_TIMED_OUT
-    3: Cause.TOPIC_DOES_NOT_EXIST,  # UNKNOWN_TOPIC_OR_PART
-    -188: Cause.TOPIC_DOES_NOT_EXIST,  # _UNKNOWN_TOPIC
-    -190: Cause.TOPIC_DOES_NOT_EXIST,  # _UNKNOWN_PARTITION
-    17: Cause.TOPIC_DOES_NOT_EXIST,  # TOPIC_EXCEPTION: the broker refuses the name
-    29: Cause.NOT_AUTHORIZED,  # TOPIC_AUTHORIZATION_FAILED
-    30: Cause.NOT_AUTHORIZED,  # GROUP_AUTHORIZATION_FAILED
-    31: Cause.NOT_AUTHORIZED,  # CLUSTER_AUTHORIZATION_FAILED: for an idempotent producer, WRITE on no topic at all
-}
+_CAUSES: Final = MappingProxyType(
+    {
+        -169: Cause.AUTHENTICATION_FAILED,  # _AUTHENTICATION
+        58: Cause.AUTHENTICATION_FAILED,  # SASL_AUTHENTICATION_FAILED
+        33: Cause.AUTHENTICATION_FAILED,  # UNSUPPORTED_SASL_MECHANISM
+        -181: Cause.TLS_HANDSHAKE_FAILED,  # _SSL
+        -193: Cause.HOST_NOT_FOUND,  # _RESOLVE
+        -184: Cause.QUEUE_FULL,  # _QUEUE_FULL
+        -192: Cause.NOT_ACKNOWLEDGED,  # _MSG_TIMED_OUT
+        3: Cause.TOPIC_DOES_NOT_EXIST,  # UNKNOWN_TOPIC_OR_PART
+        -188: Cause.TOPIC_DOES_NOT_EXIST,  # _UNKNOWN_TOPIC
+        -190: Cause.TOPIC_DOES_NOT_EXIST,  # _UNKNOWN_PARTITION
+        17: Cause.TOPIC_DOES_NOT_EXIST,  # TOPIC_EXCEPTION: the broker refuses the name
+        29: Cause.NOT_AUTHORIZED,  # TOPIC_AUTHORIZATION_FAILED
+        30: Cause.NOT_AUTHORIZED,  # GROUP_AUTHORIZATION_FAILED
+        31: Cause.NOT_AUTHORIZED,  # CLUSTER_AUTHORIZATION_FAILED: for an idempotent producer, WRITE on no topic at all
+    }
+)
 
 
 def connection_cause(code: int, text: str) -> Cause | None:
     """Why a connection fails, from an `error_cb` event; None when the event does not say."""
     if code == _TRANSPORT:
-        # One code for all of TCP: a refused port, a TLS client on a plaintext port, a refused client certificate.
-        return Cause.TLS_HANDSHAKE_FAILED if "ssl" in text.lower() else Cause.CONNECTION_REFUSED
+        # One code for all of TCP: a refused port, a TLS client on a plaintext port, a refused client certificate. The
+        # latter two say "SSL handshake" or "SSL routines"; lower case is the protocol in the broker's name.
+        return Cause.TLS_HANDSHAKE_FAILED if "SSL " in text else Cause.CONNECTION_REFUSED
     return _CAUSES.get(code)
 
 

@@ -1,5 +1,6 @@
 """Settings as properties of the client library: the only place with dotted names. Pure."""
 
+import re
 from collections.abc import Mapping, Sequence
 from typing import Final
 
@@ -29,7 +30,6 @@ ALLOWED: Final = frozenset(
         "compression.level",
         "compression.type",
         "connections.max.idle.ms",
-        "fetch.max.bytes",
         "fetch.min.bytes",
         "fetch.wait.max.ms",
         "group.protocol",
@@ -63,7 +63,6 @@ ALLOWED: Final = frozenset(
 )
 _CONSUMER_ONLY: Final = frozenset(
     {
-        "fetch.max.bytes",
         "fetch.min.bytes",
         "fetch.wait.max.ms",
         "group.protocol",
@@ -88,13 +87,15 @@ _PRODUCER_ONLY: Final = frozenset(
     }
 )
 
+_PROPERTY: Final = re.compile(r"[a-z]{1,20}(\.[a-z0-9]{1,20}){0,6}")
+
 type Properties = dict[str, Scalar]
 
 
 def problems(cluster: Cluster) -> Sequence[Problem]:
     """What is wrong with the extra client properties."""
     found = [
-        Problem("client_config", f"does not allow the property {name[:60]!r}")
+        Problem("client_config", f"does not allow {_shown(name)}")
         for name, _ in cluster.client_config
         if name not in ALLOWED
     ]
@@ -103,6 +104,11 @@ def problems(cluster: Cluster) -> Sequence[Problem]:
         # 1000 to 10^9 is what the client library itself accepts.
         found.append(Problem("client_config", "message.max.bytes must be a number from 1000 to 1000000000"))
     return found
+
+
+def _shown(name: str) -> str:
+    # Only what looks like a property is quoted: anything may have been pasted into the wrong place.
+    return f"the property {name}" if _PROPERTY.fullmatch(name) else "a name that is no property's"
 
 
 def message_limit(cluster: Cluster) -> int:
@@ -129,18 +135,27 @@ def producer_properties(cluster: Cluster, *, ca_file: str) -> Properties:
 
 def consumer_properties(cluster: Cluster, *, ca_file: str, group_id: str, start: str) -> Properties:
     """For a member of a group, or for a reader whose `group_id` never commits anything."""
+    extra = _extra(cluster, without=_PRODUCER_ONLY)
+    # With the new protocol (KIP-848) these are the broker's business, and the client refuses them.
+    classic: Properties = (
+        {}
+        if extra.get("group.protocol") == "consumer"
+        else {
+            "partition.assignment.strategy": "cooperative-sticky",
+            "session.timeout.ms": 10_000,
+        }
+    )
     return {
         **_connection(cluster, ca_file),
         "group.id": group_id,
         "auto.offset.reset": start,
         "enable.auto.commit": False,
         "enable.auto.offset.store": False,
-        "partition.assignment.strategy": "cooperative-sticky",
-        "session.timeout.ms": 10_000,
+        **classic,
         # Slow workflows behind it: prefetch little (the defaults are 100,000 records and 64 MiB).
         "queued.min.messages": 1000,
         "queued.max.messages.kbytes": 8192,
-        **_extra(cluster, without=_PRODUCER_ONLY),
+        **extra,
     }
 
 

@@ -26,7 +26,7 @@ class Health:
     def show(self, call: Call) -> Outbound:
         """200 when webhooks can be taken and written, else 503 with what stands in the way."""
         error = self._kafka(call)
-        kafka = OK if error is None else str(error) if isinstance(error, Unavailable) else SETTINGS_INVALID
+        kafka = OK if error is None else SETTINGS_INVALID if isinstance(error, SettingsInvalid) else str(error)
         healthy = error is None and bool(call.hook.sources)
         document: dict[str, object] = {
             "status": "healthy" if healthy else "unhealthy",
@@ -44,7 +44,7 @@ class Health:
                 raise Unavailable(Cause.PUBLISHING_DISABLED)
             connection = self._registry.lease(call.hook.target())
             connection.check(topic=_constant_topic(call.hook.sources.values()), timeout_s=CHECK_S)
-        except (Unavailable, SettingsInvalid) as error:
+        except BridgeError as error:
             return error
         return None
 

@@ -33,7 +33,9 @@ class Webhooks:
             source = call.hook.source(name)
             cluster = call.hook.target()
         except SettingsInvalid as error:
-            self._journal.misconfigured(call.endpoint, name, error)
+            # A name that is not configured came with the request: it is neither logged nor counted apart.
+            known = name if name in call.hook.settings.sources else "unknown"
+            self._journal.misconfigured(call.endpoint, known, error)
             raise
 
         def send(record: Record) -> Delivery:

@@ -1,10 +1,13 @@
 """What is in a request's body. Pure."""
 
 from functools import cached_property
+from typing import Final
 
 import orjson
 
 from kafka_bridge.http import Inbound
+
+EXACT_BELOW: Final = 2**53
 
 
 class Content:
@@ -35,7 +38,10 @@ class Content:
             return value
         if isinstance(value, bool):
             return "true" if value else "false"
-        return str(value) if isinstance(value, int | float) else None
+        if isinstance(value, int):
+            return str(value)
+        # A number beyond 2^53 is no longer the one that was sent: two ids would become one.
+        return str(value) if isinstance(value, float) and abs(value) < EXACT_BELOW else None
 
 
 def steps_of(path: str) -> tuple[str, ...]:

@@ -2,13 +2,14 @@
 
 from collections.abc import Mapping
 from dataclasses import replace
+from types import MappingProxyType
 from typing import Final
 
 from kafka_bridge.ingress.content import Location
 from kafka_bridge.ingress.schemes import Scheme
 from kafka_bridge.ingress.signatures import ALGORITHMS, ENCODINGS, FIELDS, KEY_ENCODINGS, UNITS, Hmac, Timestamp
 
-_CHOICES: Final = {"algorithm": ALGORITHMS, "encoding": ENCODINGS, "key_encoding": KEY_ENCODINGS}
+_CHOICES: Final = MappingProxyType({"algorithm": ALGORITHMS, "encoding": ENCODINGS, "key_encoding": KEY_ENCODINGS})
 _TEXTS: Final = frozenset({"header", "prefix", "template", "separator", "element", "id", "type"})
 _TIMESTAMP_SOURCES: Final = ("header", "element", "body")
 
@@ -24,17 +25,19 @@ def with_options(scheme: Scheme, options: Mapping[str, object]) -> Scheme:
     signature = scheme.signature
     if signature is None or not scheme.configurable:
         raise BadOptions("scheme_options are for the scheme hmac only")
-    for name in options.keys() - _TEXTS - _CHOICES.keys() - {"timestamp"}:
-        raise BadOptions(f"scheme_options has no parameter {name[:40]!r}")
+    if options.keys() - _TEXTS - _CHOICES.keys() - {"timestamp"}:
+        raise BadOptions(f"scheme_options knows {', '.join(sorted([*_TEXTS, *_CHOICES, 'timestamp']))} only")
     texts = {name: _text(name, options[name]) for name in _TEXTS & options.keys()}
     choices = {name: _choice(name, options[name], allowed) for name, allowed in _CHOICES.items() if name in options}
     id_location = _location("id", texts.pop("id")) if "id" in texts else None
     type_location = _location("type", texts.pop("type")) if "type" in texts else None
     if "header" in texts:
         texts["header"] = texts["header"].lower()
-    if "prefix" in texts or "algorithm" in choices:
-        # The default accepts "sha256=" or nothing; an explicit choice is taken at its word.
-        signature = replace(signature, prefix_optional="prefix" not in texts, prefix="")
+    if "prefix" not in texts:
+        # As by default: senders write the algorithm before the signature, or nothing.
+        signature = replace(signature, prefix=f"{choices.get('algorithm', signature.algorithm)}=", prefix_optional=True)
+    else:
+        signature = replace(signature, prefix_optional=False)
     timestamp = _timestamp(options["timestamp"]) if options.get("timestamp") is not None else None
     changed = replace(signature, **texts, **choices, timestamp=timestamp, id=id_location)  # type: ignore[arg-type]
     _check(changed)

@@ -76,7 +76,7 @@ class Hmac:
         """Whether a value at `location` is under the signature."""
         if location.in_body:
             return "body" in self.placeholders
-        return "id" in self.placeholders and self.id is not None and self.id.name == location.name
+        return "id" in self.placeholders and self.id is not None and str(self.id) == str(location)
 
 
 class HmacVerifier:

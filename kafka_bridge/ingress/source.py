@@ -1,12 +1,12 @@
 """One sender, compiled from its settings: verifier, templates, allowed topics. Pure."""
 
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from kafka_bridge.events.envelope import Envelope
 from kafka_bridge.events.record import is_topic_name
 from kafka_bridge.ingress.options import BadOptions, with_options
+from kafka_bridge.ingress.patterns import Pattern
 from kafka_bridge.ingress.schemes import SCHEMES, Scheme
 from kafka_bridge.ingress.signatures import BadSecret, HmacVerifier
 from kafka_bridge.ingress.templates import BadTemplate, Template, compile_template
@@ -27,18 +27,18 @@ class Source:
     envelope: Envelope
     topic: Template
     key: Template | None
-    allowed: tuple[re.Pattern[str], ...] = ()
+    allowed: tuple[Pattern, ...] = ()
 
     def allows(self, topic: str) -> bool:
         """Whether `topic_allow` permits it."""
-        return not self.allowed or any(pattern.fullmatch(topic) for pattern in self.allowed)
+        return not self.allowed or any(pattern.matches(topic) for pattern in self.allowed)
 
 
 def compile_sources(settings: EndpointSettings) -> tuple[Mapping[str, Source], Sequence[Problem]]:
     """The sources that can work, by name, and what is wrong with the others: one bad source leaves the rest alone."""
     sources: dict[str, Source] = {}
     problems: list[Problem] = []
-    allowed = tuple(_pattern(name) for name in settings.topic_allow)
+    allowed = tuple(Pattern(name) for name in settings.topic_allow)
     for name, entry in settings.sources.items():
         found: list[Problem] = []
         source = _compile(entry, allowed, found)
@@ -48,12 +48,12 @@ def compile_sources(settings: EndpointSettings) -> tuple[Mapping[str, Source], S
     return sources, problems
 
 
-def _compile(entry: SourceSettings, allowed: tuple[re.Pattern[str], ...], problems: list[Problem]) -> Source | None:
+def _compile(entry: SourceSettings, allowed: tuple[Pattern, ...], problems: list[Problem]) -> Source | None:
     default = entry.name == DEFAULT_SOURCE
 
     def problem(setting: str, text: str) -> None:
         # What belongs to the default source has a field of its own; the others are entries of the JSON field.
-        problems.append(Problem(setting if default or setting == "source_secrets" else "sources", text, entry.name))
+        problems.append(Problem(setting if default else "sources", text, entry.name))
 
     row = SCHEMES.get(entry.scheme)
     if row is None:
@@ -67,7 +67,7 @@ def _compile(entry: SourceSettings, allowed: tuple[re.Pattern[str], ...], proble
     try:
         verifier = HmacVerifier(scheme.signature, _rotation(entry)) if scheme.signature else None
     except BadSecret as error:
-        problem("webhook_secret" if default else "source_secrets", str(error))
+        problems.append(Problem(entry.secret_setting, str(error), entry.name))
         return None
     try:
         topic = compile_template(entry.topic, source=entry.name)
@@ -101,7 +101,3 @@ def _rotation(entry: SourceSettings) -> tuple[Secret, ...]:
     if entry.secret.named:
         raise BadSecret(f"must be one text, or an array of texts, for the scheme {entry.scheme}")
     return entry.secret.rotation
-
-
-def _pattern(text: str) -> re.Pattern[str]:
-    return re.compile(".*".join(re.escape(part) for part in text.split("*")))

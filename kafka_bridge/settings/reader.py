@@ -11,6 +11,8 @@ from kafka_bridge.settings.table import SETTINGS, Part
 
 # A pasted setting is a few kilobytes; the platform sets no maximum of its own.
 MAX_SETTING_CHARS: Final = 256 * 1024
+# More than any number here has; int() refuses some thousands of digits with an error of its own.
+MAX_DIGITS: Final = 18
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,10 +73,11 @@ class Reader:
         value = self.text(name)
         if not value:
             return None
-        if not (value.isascii() and value.isdigit() and low <= int(value[:12]) <= high):
+        number = int(value) if len(value) <= MAX_DIGITS and value.isascii() and value.isdigit() else -1
+        if not low <= number <= high:
             self.problem(name, f"must be a whole number from {low} to {high}")
             return int(SETTINGS[name].default or low)
-        return int(value)
+        return number
 
     def names(self, name: str) -> tuple[str, ...]:
         """A comma-separated list, without empty items."""

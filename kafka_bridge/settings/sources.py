@@ -33,11 +33,15 @@ class SourceSecret:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SourceSettings:
-    """One sender: how it signs and where its events go. Topic and key are template texts."""
+    """One sender: how it signs and where its events go. Topic and key are template texts.
+
+    `secret_setting` is the setting that its secret comes from, or should come from.
+    """
 
     name: str
     scheme: str
     secret: SourceSecret
+    secret_setting: str
     topic: str
     key: str
     scheme_options: Mapping[str, object] = field(default_factory=dict)
@@ -45,8 +49,8 @@ class SourceSettings:
 
 def read_sources(reader: Reader) -> Mapping[str, SourceSettings]:
     """All sources that can be read, the default one among them; what is wrong with the others is in `reader`."""
-    entries = {DEFAULT_SOURCE: {}, **reader.json_object("sources")}
-    secrets = {name: _secret(reader, name, value) for name, value in _json_secrets(reader).items()}
+    entries: dict[str, object] = {DEFAULT_SOURCE: {}, **reader.json_object("sources")}
+    secrets = reader.json_object("source_secrets")
     found: dict[str, SourceSettings] = {}
     for name, entry in entries.items():
         if not _NAME.fullmatch(name):
@@ -59,22 +63,26 @@ def read_sources(reader: Reader) -> Mapping[str, SourceSettings]:
 
 
 def _source(
-    reader: Reader, name: str, entry: dict[str, object], secrets: Mapping[str, SourceSecret]
+    reader: Reader, name: str, entry: dict[str, object], secrets: Mapping[str, object]
 ) -> SourceSettings | None:
     before = len(reader.problems)
-    for unknown in sorted(entry.keys() - _FIELDS):
-        # A field that is not understood may be one that was to keep events out of Kafka: fail closed.
-        reader.problem("sources", f"has the unknown field {unknown[:40]!r}", source=name)
+    if entry.keys() - _FIELDS:
+        # A field that is not understood may be one that was to keep events out of Kafka: fail closed. It is not quoted,
+        # as nothing is: a secret may stand in the wrong place.
+        reader.problem("sources", f"has an unknown field; it may have {', '.join(sorted(_FIELDS))}", source=name)
     options = entry.get("scheme_options", {})
     if not isinstance(options, dict):
         reader.problem("sources", "scheme_options must be a JSON object", source=name)
         options = {}
     default = name == DEFAULT_SOURCE
+    wanted = _text(reader, name, entry, "secret")
+    own_field = default and not wanted
     source = SourceSettings(
         name=name,
         scheme=_text(reader, name, entry, "scheme") or (reader.choice("scheme") if default else "hmac"),
         scheme_options=options,
-        secret=_secret_of(reader, name, entry, secrets),
+        secret=_own_secret(reader) if own_field else _shared_secret(reader, name, wanted, secrets),
+        secret_setting="webhook_secret" if own_field else "source_secrets",
         topic=_text(reader, name, entry, "topic") or reader.text("topic"),
         key=_text(reader, name, entry, "key") or reader.text("key"),
     )
@@ -89,35 +97,27 @@ def _text(reader: Reader, source: str, entry: Mapping[str, object], name: str) -
     return value.strip()
 
 
-def _secret_of(
-    reader: Reader, name: str, entry: Mapping[str, object], secrets: Mapping[str, SourceSecret]
-) -> SourceSecret:
-    wanted = _text(reader, name, entry, "secret")
-    if wanted:
-        if wanted not in secrets:
-            reader.problem("source_secrets", f"has no entry named {wanted[:40]!r}", source=name)
-        return secrets.get(wanted, SourceSecret())
-    if name == DEFAULT_SOURCE:
-        pasted = reader.secret("webhook_secret")
-        if pasted is None:
-            return SourceSecret()
-        try:
-            return parse_secret(_maybe_json(pasted.reveal()))
-        except NotASecret as error:
-            reader.problem("webhook_secret", str(error), source=name)
-            return SourceSecret()
-    return secrets.get(name, SourceSecret())
-
-
-def _json_secrets(reader: Reader) -> Mapping[str, object]:
-    return reader.json_object("source_secrets")
-
-
-def _secret(reader: Reader, name: str, value: object) -> SourceSecret:
+def _own_secret(reader: Reader) -> SourceSecret:
+    pasted = reader.secret("webhook_secret")
+    if pasted is None:
+        return SourceSecret()
     try:
-        return parse_secret(value)
+        return parse_secret(_maybe_json(pasted.reveal()))
     except NotASecret as error:
-        reader.problem("source_secrets", str(error), source=name)
+        reader.problem("webhook_secret", str(error), source=DEFAULT_SOURCE)
+        return SourceSecret()
+
+
+def _shared_secret(reader: Reader, source: str, wanted: str, secrets: Mapping[str, object]) -> SourceSecret:
+    entry = wanted or source
+    if entry not in secrets:
+        if wanted:
+            reader.problem("source_secrets", "has no entry of the name that the source gives in secret", source=source)
+        return SourceSecret()
+    try:
+        return parse_secret(secrets[entry])
+    except NotASecret as error:
+        reader.problem("source_secrets", str(error), source=source)
         return SourceSecret()
 
 

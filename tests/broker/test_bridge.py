@@ -8,10 +8,11 @@ from dataclasses import dataclass, field
 
 import pytest
 
-from kafka_bridge.broker import bridge
-from kafka_bridge.broker.bridge import Connection, State
+from kafka_bridge.broker import bridge, pump
+from kafka_bridge.broker.bridge import Connection
 from kafka_bridge.broker.loops import ThreadLoop
 from kafka_bridge.broker.ports import ClientDead, Report, Trouble
+from kafka_bridge.broker.pump import State
 from kafka_bridge.clock import Clock
 from kafka_bridge.errors import BridgeError, Cause, Internal, SettingsInvalid, TooLarge, Unavailable
 from kafka_bridge.events.record import Delivery, Record
@@ -232,7 +233,7 @@ def test_a_refused_port_may_recover_within_a_second_and_is_told_after_it(rig):
     wait_until(lambda: rig.script.asked > 3)
     assert sending.waiting
 
-    rig.now += bridge.VERDICT_S
+    rig.now += pump.VERDICT_S
 
     assert sending.join().error.cause is Cause.CONNECTION_REFUSED
 
@@ -241,7 +242,7 @@ def test_silence_is_told_after_a_whole_delivery_timeout(rig):
     rig.script.reachable = False
     sending = rig.send()
     wait_until(lambda: rig.script.asked > 1)
-    rig.now += bridge.SILENCE_S - 0.5
+    rig.now += pump.SILENCE_S - 0.5
     asked = rig.script.asked
     wait_until(lambda: rig.script.asked > asked + 3)
     assert sending.waiting
@@ -282,7 +283,7 @@ def test_nobody_asks_a_lost_cluster_for_ever(rig):
     rig.script.trouble = Trouble(Cause.AUTHENTICATION_FAILED, "no")
     rig.send().join()
 
-    rig.now += bridge.INTEREST_S
+    rig.now += pump.INTEREST_S
     polls = rig.script.polls
     wait_until(lambda: rig.script.polls > polls + 3)
     asked, polls = rig.script.asked, rig.script.polls
@@ -304,7 +305,7 @@ def test_losing_all_brokers_lets_callers_go_with_the_cause_and_gives_up_what_was
     rig.until(State.SUSPECT)
     assert sending.waiting
 
-    rig.now += bridge.VERDICT_S
+    rig.now += pump.VERDICT_S
 
     assert sending.join().error.cause is Cause.CONNECTION_REFUSED
     assert rig.script.dropped == 1
@@ -330,7 +331,7 @@ def test_a_record_that_timed_out_makes_the_next_caller_wait_for_a_sign_of_life(r
 
     second = rig.send()
     rig.until(State.SUSPECT)
-    rig.now += bridge.VERDICT_S
+    rig.now += pump.VERDICT_S
 
     assert second.join().error.cause is Cause.NOT_ACKNOWLEDGED
     assert rig.script.queued == []
@@ -435,7 +436,7 @@ def test_an_idle_connection_goes(rig):
     rig.script.acknowledge()
     sending.join()
 
-    rig.now += bridge.IDLE_S + 1
+    rig.now += pump.IDLE_S + 1
 
     wait_until(lambda: rig.script.closed == 1)
     assert rig.connection.state is State.CLOSED
@@ -444,7 +445,7 @@ def test_an_idle_connection_goes(rig):
 def test_a_connection_that_is_waited_for_does_not_go(rig):
     sending = rig.send()
     queued(rig, 1)
-    rig.now += bridge.IDLE_S + 1
+    rig.now += pump.IDLE_S + 1
     rig.script.acknowledge()
 
     assert sending.join().result

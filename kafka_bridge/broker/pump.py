@@ -1,0 +1,157 @@
+"""What the pump of a connection knows and does. A native thread: nothing of gevent, of a session or of the log here.
+
+It builds the client, asks whether the cluster can be reached while that is in doubt, serves delivery reports and
+troubles, and closes the client. What it finds it posts to the loop; what the loop wants it reads from the `Situation`.
+"""
+
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass
+from enum import Enum, auto
+from functools import partial
+from typing import Final, Protocol
+
+from kafka_bridge.broker.causes import is_decisive
+from kafka_bridge.broker.loops import Loop
+from kafka_bridge.broker.ports import ClientDead, ProducerClient, Trouble
+from kafka_bridge.clock import Clock
+from kafka_bridge.errors import BridgeError, Cause, Internal, Unavailable
+
+logger = logging.getLogger(__name__)
+
+# A cause that the client knows is worth telling after this long ("about a second"); a refused port may recover.
+VERDICT_S: Final = 1.0
+# Without any word from the cluster (a frozen broker, a black hole) the verdict takes as long as a delivery.
+SILENCE_S: Final = 8.0
+POLL_S: Final = 0.1
+REACH_S: Final = 0.3
+# Pause between two questions while the cluster is away.
+RETRY_S: Final = 0.3
+# How long after the last caller the pump goes on asking whether a lost cluster is back.
+INTEREST_S: Final = 30.0
+# A connection that nobody used for this long is given up; the next caller pays the start again.
+IDLE_S: Final = 600.0
+
+type MakeClient = Callable[[Callable[[Trouble], None]], ProducerClient]
+"""Builds a client (may block) that calls back, from `poll`, with what it learns about its connections."""
+
+
+class State(Enum):
+    """Whether records can be written."""
+
+    STARTING = auto()
+    UP = auto()
+    SUSPECT = auto()
+    DOWN = auto()
+    CLOSED = auto()
+
+
+@dataclass(slots=True)
+class Situation:
+    """What loop and pump tell each other. Single assignments of plain values: a stale one is the worst that can be.
+
+    Times are the clock's monotonic seconds. `trouble` is written by the pump, the rest on the loop.
+    """
+
+    state: State
+    topic: str
+    wanted_at: float
+    doubted_at: float
+    trouble: Trouble | None = None
+    client: ProducerClient | None = None
+
+    @property
+    def likely(self) -> Unavailable:
+        """Why the cluster is probably away."""
+        trouble = self.trouble
+        if trouble is None:
+            return Unavailable(Cause.NOT_ACKNOWLEDGED, "no answer")
+        return Unavailable(trouble.cause or Cause.NOT_ACKNOWLEDGED, trouble.text)
+
+
+class Listener(Protocol):
+    """The loop's side; every method runs on the loop."""
+
+    def reached(self) -> None:
+        """The cluster has answered."""
+
+    def doubted(self) -> None:
+        """All brokers are down, says the client: perhaps for a moment only."""
+
+    def lost(self, error: BridgeError) -> None:
+        """The cluster is away."""
+
+    def died(self, error: BridgeError) -> None:
+        """The client is gone for good."""
+
+    def idle(self) -> None:
+        """Nobody has written for a long time."""
+
+    def stopped(self) -> None:
+        """The thread has ended."""
+
+
+class Pump:
+    """The thread of one client. `run` is its whole life."""
+
+    def __init__(
+        self, make_client: MakeClient, *, situation: Situation, listener: Listener, loop: Loop, clock: Clock
+    ) -> None:
+        self._make_client = make_client
+        self._situation = situation
+        self._listener = listener
+        self._loop = loop
+        self._clock = clock
+
+    def run(self) -> None:
+        """Serve one client until it is closed, or dead."""
+        client: ProducerClient | None = None
+        try:
+            client = self._make_client(self._on_trouble)
+            self._situation.client = client
+            self._serve(client)
+        except ClientDead as dead:
+            self._loop.post(partial(self._listener.died, dead.error))
+        except BridgeError as error:
+            self._loop.post(partial(self._listener.died, error))
+        except Exception as error:  # noqa: BLE001 - a thread that dies silently would leave every caller waiting
+            self._loop.post(partial(self._defect, error))
+        finally:
+            if client is not None:
+                client.close()
+            self._loop.post(self._listener.stopped)
+
+    def _serve(self, client: ProducerClient) -> None:
+        situation = self._situation
+        while situation.state is not State.CLOSED and situation.client is client:
+            if situation.state is State.UP:
+                client.poll(POLL_S)
+            else:
+                self._ask(client)
+            if self._clock.monotonic() - situation.wanted_at > IDLE_S:
+                self._loop.post(self._listener.idle)
+
+    def _ask(self, client: ProducerClient) -> None:
+        """Ask whether the cluster can be reached, and tell the loop; then serve the client for a moment."""
+        situation, now = self._situation, self._clock.monotonic()
+        if now - situation.wanted_at < INTEREST_S and client.reach(situation.topic, REACH_S):
+            self._loop.post(self._listener.reached)
+            return
+        trouble, elapsed = situation.trouble, now - situation.doubted_at
+        known = trouble is not None and trouble.cause is not None
+        if (known and (is_decisive(situation.likely.cause) or elapsed >= VERDICT_S)) or elapsed >= SILENCE_S:
+            if situation.state is not State.DOWN:
+                # Their senders are told now; written after all, each of them would be there twice.
+                client.drop_queued()
+            self._loop.post(partial(self._listener.lost, situation.likely))
+        client.poll(RETRY_S if situation.state is State.DOWN else POLL_S)
+
+    def _on_trouble(self, trouble: Trouble) -> None:
+        if trouble.cause is not None or self._situation.trouble is None:
+            self._situation.trouble = trouble
+        if trouble.all_brokers_down:
+            self._loop.post(self._listener.doubted)
+
+    def _defect(self, error: Exception) -> None:
+        self._loop.log(partial(logger.error, "a defect in the bridge to Kafka", exc_info=error))
+        self._listener.died(Internal("kafka-pump"))

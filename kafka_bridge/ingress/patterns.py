@@ -1,0 +1,27 @@
+"""Names with `*` for any run of characters: `orders.*`. Pure.
+
+Matched from left to right without ever going back: the text may come from a sender.
+"""
+
+
+class Pattern:
+    """One pattern; only `*` is special."""
+
+    def __init__(self, text: str) -> None:
+        self._parts = text.split("*")
+
+    def matches(self, text: str) -> bool:
+        """Whether the whole of `text` is of this form."""
+        first, *rest = self._parts
+        if not rest:
+            return text == first
+        *middle, last = rest
+        if len(text) < len(first) + len(last) or not (text.startswith(first) and text.endswith(last)):
+            return False
+        at, end = len(first), len(text) - len(last)
+        for part in middle:
+            found = text.find(part, at, end)
+            if found < 0:
+                return False
+            at = found + len(part)
+        return True

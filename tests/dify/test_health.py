@@ -1,0 +1,126 @@
+import json
+
+import pytest
+
+from kafka_bridge.dify.call import Call
+from kafka_bridge.dify.health import CHECK_S, Health
+from kafka_bridge.dify.hooks import compile_hook
+from kafka_bridge.errors import Cause, Internal, SettingsInvalid, Unavailable
+from tests.stand_ins import Registry, request, saved
+
+TOKEN = "not-a-real-token"
+HINT = "broker.example.com:9092/bootstrap: Connect failed"
+
+
+def show(error=None, *, token="", registry=None, **settings):
+    inbound = request(b"", {"authorization": f"Bearer {token}"} if token else {}, method="GET", path="/health")
+    hook = compile_hook(saved(api_token=TOKEN, **settings))
+    outbound = Health(registry or Registry(error)).show(Call(inbound, hook, "endpoint-1"))
+    return outbound.status, json.loads(outbound.body)
+
+
+def test_a_hook_that_can_do_its_work_is_healthy():
+    assert show() == (200, {"status": "healthy", "kafka": "ok", "storage": "unused", "consumer": "unused"})
+
+
+@pytest.mark.parametrize("cause", list(Cause))
+def test_a_cluster_that_cannot_be_written_to_is_unhealthy_in_the_words_of_the_contract(cause):
+    status, document = show(Unavailable(cause, HINT))
+
+    assert (status, document["status"], document["kafka"]) == (503, "unhealthy", cause.value)
+
+
+def test_nobody_learns_details_without_the_token():
+    for token in ("", "wrong"):
+        _, document = show(Unavailable(Cause.CONNECTION_REFUSED, HINT), token=token, sources='{"bad": {"scheme": "x"}}')
+
+        assert set(document) == {"status", "kafka", "storage", "consumer"}
+        assert "broker.example.com" not in json.dumps(document)
+
+
+def test_the_token_shows_problems_sources_and_the_librarys_words():
+    _, document = show(Unavailable(Cause.CONNECTION_REFUSED, HINT), token=TOKEN, sources='{"bad": {"scheme": "x"}}')
+
+    detail = document["detail"]
+    assert detail["kafka"] == HINT
+    assert detail["sources"] == {"default": "hmac"}
+    assert [text.partition(":")[0] for text in detail["problems"]] == ["Sources (JSON) (source bad)"]
+
+
+def test_a_scheme_that_does_not_verify_is_seen():
+    assert show(token=TOKEN, scheme="none")[1]["detail"]["sources"] == {"default": "none"}
+
+
+def test_settings_that_are_wrong_are_unhealthy_and_nothing_is_connected():
+    registry = Registry()
+
+    status, document = show(registry=registry, token=TOKEN, bootstrap_servers="")
+
+    assert (status, document["kafka"]) == (503, "settings invalid")
+    assert document["detail"]["problems"] == ["Bootstrap servers: missing."]
+    assert registry.leased == []
+
+
+def test_properties_that_the_library_refuses_are_wrong_settings():
+    refused = SettingsInvalid(["Client key (PEM): is refused by the client library."])
+
+    status, document = show(refused, token=TOKEN)
+
+    assert (status, document["kafka"]) == (503, "settings invalid")
+    assert document["detail"]["problems"] == ["Client key (PEM): is refused by the client library."]
+
+
+def test_a_problem_is_told_once():
+    _, document = show(token=TOKEN, bootstrap_servers="", client_config="x")
+
+    assert document["detail"]["problems"] == [
+        "Bootstrap servers: missing.",
+        "Extra client properties (JSON): is not valid JSON (line 1, column 1).",
+    ]
+
+
+def test_a_hook_that_can_take_no_webhook_is_unhealthy_although_kafka_is_there():
+    status, document = show(webhook_secret="")
+
+    assert (status, document["status"], document["kafka"]) == (503, "unhealthy", "ok")
+
+
+def test_publishing_that_was_switched_off_is_unhealthy_and_asks_no_broker():
+    registry = Registry()
+
+    status, document = show(registry=registry, publishing="disabled")
+
+    assert (status, document["kafka"]) == (503, "publishing is disabled")
+    assert registry.leased == []
+
+
+def test_the_cluster_is_asked_about_the_topic_that_is_written_to_and_not_for_long():
+    registry = Registry()
+    show(registry=registry, topic="orders")
+
+    assert registry.connection.checked == [("orders", CHECK_S)]
+    assert CHECK_S <= 5
+
+
+def test_without_a_fixed_topic_the_cluster_is_asked_about_all():
+    registry = Registry()
+    show(registry=registry, topic="{type}")
+
+    assert registry.connection.checked == [("", CHECK_S)]
+
+
+def test_a_defect_of_the_connection_is_unhealthy_too():
+    # The contract knows 200 and 503 for this path.
+    status, document = show(Internal("kafka-pump"))
+
+    assert (status, document["status"]) == (503, "unhealthy")
+
+
+def test_secrets_are_in_no_detail():
+    _, document = show(
+        token=TOKEN, sasl_username="alice", sasl_password="NEVERSHOWN", source_secrets='{"shop": "NEVERSHOWN"}',
+        webhook_secret="NEVERSHOWN", sources='{"shop": {"scheme": "x"}}', ssl_key_pem="NEVERSHOWN",
+    )  # fmt: skip
+
+    assert "NEVERSHOWN" not in json.dumps(document)
+    assert TOKEN not in json.dumps(document)

@@ -1,0 +1,113 @@
+import pytest
+
+from kafka_bridge.dify.journal import Journal
+from kafka_bridge.errors import Cause, SettingsInvalid, TooLarge, Unavailable, Unroutable, Unverified
+from kafka_bridge.events.outcome import Outcome, Verdict
+from kafka_bridge.events.record import Delivery, Record
+from tests.stand_ins import Ticking, log_of
+
+LOGGER = "kafka_bridge.dify.journal"
+
+
+def outcome(error=None, *, source="shop", reason="", record=None):
+    return Outcome(
+        source=source,
+        scheme="hmac",
+        time=0.0,
+        duration_s=0.0,
+        verdict=Verdict.REJECTED if reason else Verdict.VERIFIED,
+        reason=reason,
+        record=record,
+        delivery=None if error else Delivery("t", 0, 0, None),
+        error=error,
+    )
+
+
+def lines_of(*outcomes, endpoint="endpoint-1"):
+    journal = Journal(Ticking().clock)
+    with log_of(LOGGER) as lines:
+        for each in outcomes:
+            journal.record(endpoint, each)
+    return lines
+
+
+def test_a_success_is_counted_and_not_logged():
+    journal = Journal(Ticking().clock)
+    with log_of(LOGGER) as lines:
+        journal.record("endpoint-1", outcome())
+
+    assert lines == []
+    assert dict(journal.counts) == {"accepted": 1}
+
+
+def test_a_rejected_signature_is_logged_with_its_reason():
+    assert lines_of(outcome(Unverified("the timestamp is 400 s old"), reason="the timestamp is 400 s old")) == [
+        "webhook answered 401: source shop: the timestamp is 400 s old",
+    ]
+
+
+def test_an_unavailable_cluster_is_logged_with_the_topic_and_the_librarys_words():
+    error = Unavailable(Cause.CONNECTION_REFUSED, "a:9092/1: Connect failed")
+
+    assert lines_of(outcome(error, record=Record(topic="orders", value=b"NEVERSHOWN"))) == [
+        "webhook answered 503: source shop, topic orders: connection refused (a:9092/1: Connect failed)",
+    ]
+
+
+@pytest.mark.parametrize(("error", "status"), [(TooLarge("Too large."), 413), (Unroutable("No topic."), 422)])
+def test_a_refusal_is_logged(error, status):
+    assert lines_of(outcome(error)) == [f"webhook answered {status}: source shop: {error}"]
+
+
+def test_every_outcome_is_counted_by_its_slug_also_when_it_is_not_logged():
+    journal = Journal(Ticking().clock)
+    for _ in range(100):
+        journal.record("endpoint-1", outcome(Unverified("x"), reason="x"))
+    journal.record("endpoint-1", outcome(TooLarge()))
+
+    assert dict(journal.counts) == {"not-verified": 100, "too-large": 1}
+
+
+def test_a_flood_is_a_few_lines():
+    refused = [outcome(Unverified(f"reason {number}"), reason=f"reason {number}") for number in range(1000)]
+
+    assert len(lines_of(*refused)) == 5
+
+
+def test_a_flood_is_told_of_when_it_can_be():
+    ticking = Ticking()
+    journal = Journal(ticking.clock)
+    with log_of(LOGGER) as lines:
+        for _ in range(20):
+            journal.record("endpoint-1", outcome(Unverified("x"), reason="x"))
+        ticking.at = 10.0
+        journal.record("endpoint-1", outcome(Unverified("x"), reason="x"))
+
+    assert lines[5] == "webhook answered 401: source shop: x [15 more like it were not logged]"
+
+
+def test_a_flood_at_one_source_does_not_hide_another_cause_source_or_endpoint():
+    journal = Journal(Ticking().clock)
+    with log_of(LOGGER) as lines:
+        for _ in range(100):
+            journal.record("endpoint-1", outcome(Unverified("x"), reason="x"))
+        journal.record("endpoint-1", outcome(Unavailable(Cause.QUEUE_FULL)))
+        journal.record("endpoint-1", outcome(Unverified("x"), reason="x", source="other"))
+        journal.record("endpoint-2", outcome(Unverified("x"), reason="x"))
+
+    assert len(lines) == 5 + 3
+
+
+def test_settings_that_cannot_work_are_logged_with_what_is_wrong():
+    journal = Journal(Ticking().clock)
+    with log_of(LOGGER) as lines:
+        journal.misconfigured("endpoint-1", "shop", SettingsInvalid(["Topic: wrong.", "Record key: wrong."]))
+
+    assert lines == ["webhook answered 500: source shop: Topic: wrong. Record key: wrong."]
+    assert dict(journal.counts) == {"settings-invalid": 1}
+
+
+def test_bodies_keys_and_headers_are_not_logged():
+    record = Record(topic="t", key=b"NEVERSHOWN", value=b"NEVERSHOWN", headers=(("x", b"NEVERSHOWN"),))
+
+    assert "NEVERSHOWN" not in "".join(lines_of(outcome(Unavailable(Cause.QUEUE_FULL), record=record)))

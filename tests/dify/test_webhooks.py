@@ -1,0 +1,153 @@
+import json
+
+import pytest
+
+from devhost.senders import SENDERS
+from kafka_bridge.dify.call import Call
+from kafka_bridge.dify.hooks import compile_hook
+from kafka_bridge.dify.journal import Journal
+from kafka_bridge.dify.webhooks import ANSWER_WITHIN_S, Webhooks
+from kafka_bridge.errors import Cause, NotFound, SettingsInvalid, Unavailable
+from kafka_bridge.settings.cluster import Cluster
+from tests.stand_ins import NOW, SECRET, Registry, clock_at, log_of, request, saved
+
+BODY = b'{"id": "evt_1"}'
+
+
+class Rig:
+    """The handlers on a fake registry."""
+
+    def __init__(self, error=None):
+        self.registry = Registry(error)
+        self.journal = Journal(clock_at(NOW))
+        self.webhooks = Webhooks(self.registry, self.journal, clock_at(NOW))
+
+    def deliver(self, name="", headers=None, **settings):
+        signed = SENDERS["hmac"](SECRET, BODY, NOW, "evt_1")
+        return self.webhooks.deliver(self.call(name, signed if headers is None else headers, **settings))
+
+    def call(self, name="", headers=None, **settings):
+        return Call(request(BODY, headers or {}), compile_hook(saved(**settings)), "endpoint-1", name)
+
+
+def test_a_delivery_is_published_and_answered():
+    rig = Rig()
+
+    outbound = rig.deliver()
+
+    assert (outbound.status, json.loads(outbound.body)["offset"]) == (200, 41)
+    assert [record.value for record in rig.registry.broker.records] == [BODY]
+    assert dict(rig.journal.counts) == {"accepted": 1}
+
+
+def test_it_goes_to_the_cluster_of_the_settings():
+    rig = Rig()
+    rig.deliver(bootstrap_servers="other.example.com:1")
+
+    assert rig.registry.leased == [Cluster(servers=("other.example.com:1",), protocol="PLAINTEXT")]
+
+
+def test_what_is_not_verified_does_not_even_lease_a_connection():
+    rig = Rig()
+
+    outbound = rig.deliver(headers={})
+
+    assert outbound.status == 401
+    assert rig.registry.leased == []
+    assert dict(rig.journal.counts) == {"not-verified": 1}
+
+
+def test_a_sender_has_its_answer_after_nine_seconds():
+    assert ANSWER_WITHIN_S == 9.0
+
+
+def test_a_cluster_that_does_not_acknowledge_is_503_and_recorded():
+    rig = Rig(Unavailable(Cause.NOT_ACKNOWLEDGED, "no delivery report"))
+
+    outbound = rig.deliver()
+
+    assert (outbound.status, json.loads(outbound.body)["detail"]) == (503, "not acknowledged in time")
+    assert dict(rig.journal.counts) == {"unavailable": 1}
+
+
+def test_publishing_that_was_switched_off_answers_503_to_who_is_verified_and_401_to_others():
+    rig = Rig()
+
+    verified, other = rig.deliver(publishing="disabled"), rig.deliver(headers={}, publishing="disabled")
+
+    assert (verified.status, json.loads(verified.body)["detail"]) == (503, "publishing is disabled")
+    assert ("Retry-After", "60") in verified.headers
+    assert other.status == 401
+    assert rig.registry.leased == []
+
+
+@pytest.mark.parametrize("settings", [{"bootstrap_servers": ""}, {"webhook_secret": ""}, {"sources": "{"}])
+def test_settings_that_cannot_work_are_the_operators_fault_and_logged(settings):
+    rig = Rig()
+
+    with log_of("kafka_bridge.dify.journal") as lines, pytest.raises(SettingsInvalid):
+        rig.deliver(**settings)
+
+    assert len(lines) == 1
+    assert rig.registry.leased == []
+    assert dict(rig.journal.counts) == {"settings-invalid": 1}
+
+
+def test_whoever_knows_the_url_cannot_flood_the_log_by_other_names():
+    rig = Rig()
+
+    with log_of("kafka_bridge.dify.journal") as lines:
+        for number in range(200):
+            with pytest.raises(SettingsInvalid):
+                rig.deliver(f"name-{number}", sources="{")
+
+    assert len(lines) <= 10
+
+
+def test_whoever_knows_the_url_cannot_write_lines_of_their_own_into_the_log():
+    rig = Rig()
+
+    with log_of("kafka_bridge.dify.journal") as lines, pytest.raises(SettingsInvalid):
+        rig.deliver("x\n2026-11-21 ERROR something that never happened", sources="{")
+
+    assert "\n" not in "".join(lines)
+
+
+def test_a_source_that_is_not_there_is_not_found_and_not_logged():
+    rig = Rig()
+
+    with log_of("kafka_bridge.dify.journal") as lines, pytest.raises(NotFound):
+        rig.deliver("nobody")
+
+    assert lines == []
+
+
+def test_a_probe_says_that_the_source_is_there():
+    rig = Rig()
+
+    outbound = rig.webhooks.probe(rig.call("shop", sources='{"shop": {"scheme": "none"}}'))
+
+    assert (outbound.status, json.loads(outbound.body)) == (
+        200,
+        {"status": "healthy", "service": "kafka_bridge", "source": "shop"},
+    )
+    assert rig.registry.leased == []
+
+
+@pytest.mark.parametrize("handler", ["probe", "options"])
+def test_a_probe_of_a_source_that_is_not_there_or_cannot_work_is_no_success(handler):
+    rig = Rig()
+
+    with pytest.raises(NotFound):
+        getattr(rig.webhooks, handler)(rig.call("nobody"))
+    with pytest.raises(SettingsInvalid):
+        getattr(rig.webhooks, handler)(rig.call(webhook_secret=""))
+
+
+def test_options_names_the_methods():
+    rig = Rig()
+
+    outbound = rig.webhooks.options(rig.call())
+
+    assert (outbound.status, outbound.body) == (204, b"")
+    assert outbound.headers == (("Allow", "GET, HEAD, OPTIONS, POST"),)

@@ -1,0 +1,244 @@
+import json
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from kafka_bridge.settings.reader import Reader
+from kafka_bridge.settings.secret import Secret
+from kafka_bridge.settings.sources import NotASecret, SourceSecret, parse_secret, read_sources
+
+
+def read(**saved):
+    reader = Reader({name: value if isinstance(value, str) else json.dumps(value) for name, value in saved.items()})
+    return read_sources(reader), [str(problem) for problem in reader.problems]
+
+
+def sources(**saved):
+    found, problems = read(**saved)
+    assert problems == []
+    return found
+
+
+def rotation(*texts):
+    return SourceSecret(rotation=tuple(Secret(text) for text in texts))
+
+
+def named(**texts):
+    return SourceSecret(named={name: Secret(text) for name, text in texts.items()})
+
+
+def test_without_settings_there_is_the_default_source_and_it_has_no_secret():
+    found = sources()
+
+    assert list(found) == ["default"]
+    assert (found["default"].scheme, found["default"].topic, found["default"].key) == ("hmac", "webhooks.{source}", "")
+    assert not found["default"].secret
+
+
+def test_the_fields_of_the_form_are_the_default_source():
+    found = sources(scheme="stripe", webhook_secret="whsec_test", topic="payments", key="{id}")["default"]
+
+    assert (found.name, found.scheme, found.topic, found.key) == ("default", "stripe", "payments", "{id}")
+    assert found.secret == rotation("whsec_test")
+
+
+def test_the_entry_default_refines_the_default_source():
+    found = sources(
+        scheme="stripe",
+        webhook_secret="form",
+        topic="form",
+        sources={"default": {"scheme": "github", "topic": "entry", "scheme_options": {"header": "x"}}},
+    )["default"]
+
+    assert (found.scheme, found.topic, dict(found.scheme_options)) == ("github", "entry", {"header": "x"})
+    assert found.secret == rotation("form")
+
+
+def test_another_source_has_a_scheme_of_its_own_and_never_that_of_the_form():
+    found = sources(scheme="none", webhook_secret="form", sources={"shop": {}})["shop"]
+
+    assert found.scheme == "hmac"
+    assert not found.secret
+
+
+def test_another_source_inherits_topic_and_key_but_not_the_secret():
+    found = sources(topic="t.{source}", key="{type}", webhook_secret="form", sources={"shop": {}})["shop"]
+
+    assert (found.topic, found.key) == ("t.{source}", "{type}")
+    assert not found.secret
+
+
+def test_the_secret_of_a_source_is_the_entry_of_its_name():
+    found = sources(sources={"shop": {}}, source_secrets={"shop": "one", "other": "two"})["shop"]
+
+    assert found.secret == rotation("one")
+
+
+def test_a_source_without_an_entry_of_its_own_has_no_secret_whatever_others_have():
+    found = sources(
+        sources={"shop": {}}, source_secrets={"default": "one", "Shop": "two", "hmac": "three", "*": "four"}
+    )
+
+    assert not found["shop"].secret
+
+
+def test_the_secret_of_a_source_is_the_entry_that_it_names():
+    found = sources(
+        sources={"shop": {"secret": "other"}, "default": {"secret": "other"}},
+        source_secrets={"shop": "one", "other": "two"},
+        webhook_secret="three",
+    )
+
+    assert found["shop"].secret == rotation("two")
+    assert found["default"].secret == rotation("two")
+
+
+def test_a_secret_that_is_not_there_is_a_problem():
+    found, problems = read(sources={"shop": {"secret": "other"}}, source_secrets={"shop": "one"})
+
+    assert "shop" not in found
+    assert len(problems) == 1
+    assert problems[0].startswith("Source secrets (JSON) (source shop): has no entry")
+
+
+def test_a_secret_pasted_where_its_name_belongs_is_not_quoted():
+    _, problems = read(sources={"shop": {"secret": "whsec_NEVERSHOWN"}}, source_secrets={"shop": "one"})
+
+    assert "NEVERSHOWN" not in " ".join(problems)
+
+
+def test_a_secret_pasted_as_the_name_of_a_secret_is_not_quoted():
+    _, problems = read(source_secrets={"whsec_NEVERSHOWN": ""})
+
+    assert "NEVERSHOWN" not in " ".join(problems)
+
+
+# The forms of a secret.
+
+FORMS = {
+    "one text": ("one", rotation("one")),
+    "one text with spaces": (" one ", rotation(" one ")),
+    "an array": (["new", "old"], rotation("new", "old")),
+    "an object": ({"token": "t", "aes_key": "k"}, named(token="t", aes_key="k")),
+}
+
+
+@pytest.mark.parametrize(("value", "secret"), FORMS.values(), ids=FORMS)
+def test_a_secret_is_a_text_an_array_or_an_object(value, secret):
+    assert parse_secret(value) == secret
+    assert sources(sources={"shop": {}}, source_secrets={"shop": value})["shop"].secret == secret
+    assert sources(webhook_secret=value)["default"].secret == secret
+
+
+BAD = [None, 1, True, [], {}, "", " ", [""], [" "], ["one", ""], ["one", 1], [["one"]], {"a": ""}, {"a": 1}, {"a": []}]
+
+
+@pytest.mark.parametrize("value", BAD, ids=repr)
+def test_anything_else_is_no_secret(value):
+    with pytest.raises(NotASecret, match="none of them empty"):
+        parse_secret(value)
+
+
+@pytest.mark.parametrize("value", BAD, ids=repr)
+def test_a_bad_secret_is_a_problem_of_its_source_alone(value):
+    found, problems = read(sources={"shop": {}, "other": {}}, source_secrets={"shop": value, "other": "two"})
+
+    assert found["other"].secret == rotation("two")
+    assert not found.get("shop") or not found["shop"].secret
+    (problem,) = problems
+    assert problem.startswith("Source secrets (JSON) (source shop): must be a text, an array of texts or an object ")
+
+
+@pytest.mark.parametrize("text", ["[]", "{}", '[""]', '["one", ""]', '{"token": ""}', "[1]", '["one"', "{one}", " [x"])
+def test_a_webhook_secret_that_looks_like_json_must_be_right(text):
+    found, problems = read(webhook_secret=text)
+
+    assert "default" not in found
+    assert len(problems) == 1
+    assert problems[0].startswith("Webhook secret (source default): ")
+
+
+@pytest.mark.parametrize("text", ['"quoted"', "1", "null", "a[0]", "s3cr{et"])
+def test_a_webhook_secret_that_does_not_start_like_json_is_verbatim(text):
+    assert sources(webhook_secret=text)["default"].secret == rotation(text)
+
+
+@given(st.text(min_size=1).filter(lambda text: text.strip() and not text.lstrip().startswith(("[", "{"))))
+def test_a_webhook_secret_is_verbatim(text):
+    assert sources(webhook_secret=text)["default"].secret.rotation[0].reveal() == text
+
+
+@given(st.lists(st.text(min_size=1).filter(str.strip), min_size=1, max_size=5))
+def test_every_secret_of_a_rotation_is_kept_in_its_order(texts):
+    assert sources(webhook_secret=json.dumps(texts))["default"].secret == rotation(*texts)
+
+
+# What is refused.
+
+
+@pytest.mark.parametrize("name", ["", "a b", "a/b", "é", "x" * 65, "a\n", "a{b}", "<script>"])
+def test_a_name_that_cannot_stand_in_a_path_is_a_problem(name):
+    found, problems = read(sources={name: {}, "shop": {}})
+
+    assert set(found) == {"default", "shop"}
+    assert problems == [
+        "Sources (JSON): a source's name is 1 to 64 letters, digits, dots, underscores or hyphens.",
+    ]
+
+
+@pytest.mark.parametrize("name", ["a", "A.b_c-9", "x" * 64])
+def test_a_name_that_can_is_not(name):
+    assert name in sources(sources={name: {}})
+
+
+@pytest.mark.parametrize("entry", [None, "github", 1, [], ["github"], True])
+def test_an_entry_that_is_no_object_is_a_problem_of_that_source(entry):
+    found, problems = read(sources={"shop": entry, "other": {}})
+
+    assert set(found) == {"default", "other"}
+    assert problems == ["Sources (JSON) (source shop): must be a JSON object."]
+
+
+@pytest.mark.parametrize("field", ["Scheme", "verify", "topics", "secrets", ""])
+def test_a_field_that_is_not_understood_fails_closed(field):
+    found, problems = read(sources={"shop": {field: "x"}, "other": {}})
+
+    assert set(found) == {"default", "other"}
+    assert len(problems) == 1
+    assert problems[0].startswith("Sources (JSON) (source shop): has an unknown field; ")
+
+
+@pytest.mark.parametrize("field", ["scheme", "secret", "topic", "key"])
+@pytest.mark.parametrize("value", [None, 1, True, [], {}])
+def test_a_field_that_is_no_text_fails_closed(field, value):
+    found, problems = read(sources={"shop": {field: value}, "other": {}})
+
+    assert set(found) == {"default", "other"}
+    assert problems == [f"Sources (JSON) (source shop): {field} must be a text."]
+
+
+@pytest.mark.parametrize("value", [None, 1, True, [], "x"])
+def test_options_that_are_no_object_fail_closed(value):
+    found, problems = read(sources={"shop": {"scheme_options": value}})
+
+    assert "shop" not in found
+    assert problems == ["Sources (JSON) (source shop): scheme_options must be a JSON object."]
+
+
+@pytest.mark.parametrize("text", ["{", "[]", "x", '{"shop": }'])
+def test_unreadable_sources_are_a_problem_of_no_source_in_particular(text):
+    reader = Reader({"sources": text})
+    read_sources(reader)
+
+    assert [(problem.setting, problem.source) for problem in reader.problems] == [("sources", None)]
+
+
+def test_secrets_are_not_in_the_representation():
+    found = sources(
+        webhook_secret="never-show-one",
+        sources={"shop": {}, "wecom": {}},
+        source_secrets={"shop": ["never-show-two"], "wecom": {"token": "never-show-three"}},
+    )
+
+    assert "never-show" not in repr(found)

@@ -1,0 +1,140 @@
+"""What stands in the place of the edges: a clock, a broker, a request, saved settings, a log."""
+
+import base64
+import json
+import logging
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from types import MappingProxyType
+
+from kafka_bridge.clock import Clock
+from kafka_bridge.errors import BridgeError
+from kafka_bridge.events.record import Delivery, Record
+from kafka_bridge.http import Inbound
+from kafka_bridge.ingress.schemes import Scheme
+from kafka_bridge.ingress.source import Source, compile_sources
+from kafka_bridge.settings import endpoint
+from kafka_bridge.settings.cluster import Cluster
+
+NOW = 1_700_000_000
+SECRET = "not-a-real-secret"
+
+
+def clock_at(now: float) -> Clock:
+    """A clock that stands still."""
+    return Clock(now=lambda: now, monotonic=lambda: 0.0)
+
+
+@dataclass
+class Ticking:
+    """A clock that a test moves by hand."""
+
+    at: float = 0.0
+
+    @property
+    def clock(self) -> Clock:
+        return Clock(now=lambda: NOW + self.at, monotonic=lambda: self.at)
+
+
+@dataclass
+class Broker:
+    """In the place of `send`: acknowledges every record, or raises `error`."""
+
+    error: BridgeError | None = None
+    records: list[Record] = field(default_factory=list)
+
+    def __call__(self, record: Record) -> Delivery:
+        self.records.append(record)
+        if self.error is not None:
+            raise self.error
+        return Delivery(record.topic, 3, 41, 1_700_000_000_000)
+
+
+@dataclass
+class Connection:
+    """In the place of `broker.bridge.Connection`."""
+
+    broker: Broker
+    checked: list[tuple[str, float]] = field(default_factory=list)
+
+    def send(self, record: Record, *, timeout_s: float) -> Delivery:
+        return self.broker(record)
+
+    def check(self, *, topic: str, timeout_s: float) -> None:
+        self.checked.append((topic, timeout_s))
+        if self.broker.error is not None:
+            raise self.broker.error
+
+
+class Registry:
+    """In the place of `broker.registry.ProducerRegistry`: one connection, whatever the cluster."""
+
+    def __init__(self, error: BridgeError | None = None) -> None:
+        self.broker = Broker(error)
+        self.connection = Connection(self.broker)
+        self.leased: list[Cluster] = []
+
+    def lease(self, cluster: Cluster) -> Connection:
+        self.leased.append(cluster)
+        return self.connection
+
+
+def secret_for(scheme: Scheme, text: str = SECRET) -> str:
+    """A secret in the form that a scheme asks for."""
+    encoding = scheme.signature.key_encoding if scheme.signature else "utf-8"
+    match encoding:
+        case "utf-8":
+            return text
+        case "hex":
+            return text.encode().hex()
+        case "whsec":
+            return "whsec_" + base64.b64encode(text.encode()).decode()
+        case _:
+            return base64.b64encode(text.encode()).decode()
+
+
+def saved(**settings: object) -> Mapping[str, object]:
+    """Settings as the platform saves them, enough of them to receive webhooks."""
+    return {"bootstrap_servers": "broker.example.com:9092", "webhook_secret": SECRET, **settings}
+
+
+def source_of(**settings: object) -> Source:
+    """The default source of saved settings; fails when it cannot be compiled."""
+    sources, problems = compile_sources(parsed := endpoint.parse(saved(**settings)))
+    assert ([str(problem) for problem in problems], parsed.problems) == ([], ())
+    return sources["default"]
+
+
+def hmac_source(options: Mapping[str, object], secret: str = SECRET) -> Source:
+    """The default source with `scheme_options`."""
+    return source_of(webhook_secret=secret, sources=json.dumps({"default": {"scheme_options": options}}))
+
+
+def request(body: bytes = b"{}", headers: Mapping[str, str] = MappingProxyType({}), **fields: str) -> Inbound:
+    """A delivery; header names in any case."""
+    lower = {name.lower(): value for name, value in headers.items()}
+    return Inbound(**{"method": "POST", "path": "/webhook", **fields}, headers=lower, body=body)
+
+
+@contextmanager
+def log_of(name: str) -> Iterator[list[str]]:
+    """The lines that a logger writes meanwhile, whatever its propagation was set to."""
+    lines: list[str] = []
+    logger, handler = logging.getLogger(name), _Lines(lines.append)
+    propagate, logger.propagate = logger.propagate, False
+    logger.addHandler(handler)
+    try:
+        yield lines
+    finally:
+        logger.removeHandler(handler)
+        logger.propagate = propagate
+
+
+class _Lines(logging.Handler):
+    def __init__(self, take: Callable[[str], None]) -> None:
+        super().__init__()
+        self._take = take
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self._take(record.getMessage())
