@@ -1,9 +1,9 @@
 """A request and an answer as plain values, and errors as RFC 9457 problem documents. Pure."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from http import HTTPStatus
-from typing import Final
+from types import MappingProxyType
+from typing import Final, NamedTuple
 
 import orjson
 
@@ -17,8 +17,7 @@ JSON: Final = "application/json"
 PROBLEM_JSON: Final = "application/problem+json"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Inbound:
+class Inbound(NamedTuple):
     """One HTTP request as the platform hands it over.
 
     `path` is percent-decoded and relative to the endpoint; `query` is what the platform made of the query string;
@@ -28,7 +27,7 @@ class Inbound:
     method: str
     path: str
     query: str = ""
-    headers: Mapping[str, str] = field(default_factory=dict)
+    headers: Mapping[str, str] = MappingProxyType({})
     body: bytes = b""
 
     def header(self, name: str) -> str:
@@ -36,8 +35,7 @@ class Inbound:
         return self.headers.get(name, "")
 
 
-@dataclass(frozen=True, slots=True)
-class Outbound:
+class Outbound(NamedTuple):
     """One HTTP answer, whole."""
 
     status: int

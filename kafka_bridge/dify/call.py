@@ -1,7 +1,7 @@
 """One request to one hook, as handlers see it."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from kafka_bridge.dify.hooks import Hook
 from kafka_bridge.errors import TokenNotConfigured, Unauthorized
@@ -9,8 +9,7 @@ from kafka_bridge.http import Inbound, Outbound
 from kafka_bridge.settings.table import SETTINGS
 
 
-@dataclass(frozen=True, slots=True)
-class Call:
+class Call(NamedTuple):
     """A request, its hook, and what the route says.
 
     `endpoint` is the platform's id of the hook: whatever is kept per endpoint is kept under it. `name` is the last part

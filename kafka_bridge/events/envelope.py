@@ -5,10 +5,9 @@ Headers follow the CloudEvents Kafka binding in binary mode
 that were received, the attributes are `ce_` headers, the data's content type is `content-type`.
 """
 
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import lru_cache
-from typing import Final
+from typing import Final, NamedTuple
 
 from kafka_bridge.events.record import Record
 
@@ -16,8 +15,7 @@ from kafka_bridge.events.record import Record
 UNTYPED: Final = "webhook"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Event:
+class Event(NamedTuple):
     """One event. `type` is None when the sender names none; `id_signed` says whether the id is under the signature.
 
     `time` is when it was received, unix seconds.

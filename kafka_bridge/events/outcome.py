@@ -1,8 +1,7 @@
 """What became of one request, and who wants to know. Pure."""
 
-from dataclasses import dataclass
 from enum import StrEnum
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from kafka_bridge.errors import BridgeError
 from kafka_bridge.events.envelope import Event
@@ -20,8 +19,7 @@ class Verdict(StrEnum):
     """The request was refused before its signature was looked at (a truncated body)."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Outcome:
+class Outcome(NamedTuple):
     """One request, whole: what came, what was found, where it went, how long it took.
 
     `time` is unix seconds, `duration_s` seconds. `delivery` is set if and only if the broker acknowledged;

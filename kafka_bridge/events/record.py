@@ -2,7 +2,7 @@
 
 import re
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, NamedTuple
 
 # Kafka's own rule: letters, digits, dot, underscore and hyphen, at most 249 characters, not "." or "..".
 # https://github.com/apache/kafka/blob/trunk/clients/src/main/java/org/apache/kafka/common/internals/Topic.java
@@ -17,8 +17,7 @@ def is_topic_name(name: str) -> bool:
     return _TOPIC.fullmatch(name) is not None and name not in {".", ".."}
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Record:
+class Record(NamedTuple):
     """What is to be written. `headers` keep order and repeats; an empty value is `b""`, None is a tombstone."""
 
     topic: str
@@ -29,8 +28,7 @@ class Record:
     timestamp_ms: int | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Delivery:
+class Delivery(NamedTuple):
     """Where an acknowledged record lies.
 
     `offset` is None when the broker acknowledged a retry it had already stored (DUPLICATE_SEQUENCE carries none).
