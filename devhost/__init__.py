@@ -2,16 +2,21 @@
 
     rewrite     a request as the daemon rewrites it (pure)
     frames      the stdio protocol as a codec (pure)
+    gojson      JSON in Go's spelling and words (pure)
+    answers     what Go makes of a plugin's status and headers; the daemon's own documents (pure)
     streams     the daemon's lossy response buffer
+    instance    one run of the plugin's process
     process     the plugin's process: start, kill, restart, sessions
     calls       what a plugin may ask of Dify: storage and apps
     storage     the key-value store with its quota
     apps        local functions in the place of Dify apps
     gateway     HTTP at /e/<hook>/… into sessions
-    host        all of it together; background.Host runs it on a thread of its own
+    manifest    what the host takes from a plugin's own files
+    timing      the daemon's clocks
+    host        all of it together; host.BackgroundHost runs it on a thread of its own
     broker      an embedded Kafka broker
     senders     signs like the vendors do
     demo, package, __main__   commands
 
-None of it is packed into the plugin.
+None of it is packed into the plugin. `tests/e2e/daemon` compares it with recordings of a real daemon.
 """

@@ -4,16 +4,20 @@ import asyncio
 import contextlib
 import json
 import signal
+import sqlite3
 import sys
 from pathlib import Path
+from typing import Any
 
 import click
 from rich.console import Console
 
-from devhost.apps import App, AppError, load_app
+from devhost.apps import AppError, load_app
 from devhost.demo import run_demo
-from devhost.host import Host, HostOptions
+from devhost.host import REPOSITORY, Host, HostOptions
+from devhost.manifest import NoPlugin
 from devhost.package import build_package
+from devhost.process import NotRunning
 
 console = Console(highlight=False, soft_wrap=True)
 
@@ -49,7 +53,13 @@ def _apps(_context: click.Context, _parameter: click.Parameter, values: tuple[st
 
 
 @devhost.command()
-@click.option("--port", default=5002, show_default=True, help="Where the host listens, on 127.0.0.1.")
+@click.option(
+    "--port",
+    type=click.IntRange(0, 65535),
+    default=5002,
+    show_default=True,
+    help="Where the host listens, on 127.0.0.1; 0 takes any free port.",
+)
 @click.option(
     "--endpoint",
     "endpoints",
@@ -69,27 +79,40 @@ def _apps(_context: click.Context, _parameter: click.Parameter, values: tuple[st
     help="A local function in the place of a Dify app; may be repeated.",
 )
 @click.option("--storage", type=click.Path(dir_okay=False, path_type=Path), help="Keep plugin storage in this file.")
-def serve(
-    port: int, endpoints: dict[str, dict[str, object]], bootstrap: str, apps: dict[str, App], storage: Path | None
-) -> None:
-    """Serve endpoints until Ctrl-C."""
-    options = HostOptions(
-        endpoints=endpoints, port=port, bootstrap=bootstrap, apps=apps, storage=storage, on_line=_print_line
-    )
-    with contextlib.suppress(KeyboardInterrupt):
-        asyncio.run(_serve(options))
+@click.option(
+    "--plugin",
+    type=click.Path(exists=True, file_okay=False, path_type=Path),
+    default=REPOSITORY,
+    metavar="FOLDER",
+    help="Another plugin than this repository's.",
+)
+def serve(**chosen: Any) -> None:
+    """Serve endpoints until Ctrl-C or SIGTERM."""
+    options = HostOptions(**chosen, on_line=_print_line)
+    try:
+        host = Host(options)
+    except NoPlugin as error:
+        raise click.BadParameter(str(error), param_hint="--plugin") from error
+    except sqlite3.Error as error:
+        raise click.BadParameter(f"{options.storage}: {error}", param_hint="--storage") from error
+    try:
+        with contextlib.suppress(KeyboardInterrupt):
+            asyncio.run(_serve(host, options))
+    except NotRunning as error:
+        raise click.ClickException(str(error)) from error
+    except OSError as error:
+        raise click.ClickException(f"port {options.port}: {error.strerror}") from error
 
 
-async def _serve(options: HostOptions) -> None:
-    host = Host(options)
+async def _serve(host: Host, options: HostOptions) -> None:
+    stop = asyncio.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        asyncio.get_running_loop().add_signal_handler(number, stop.set)
     await host.start()
     for hook in options.endpoints:
         console.print(f"http://127.0.0.1:{host.port}/e/{hook}/")
     if host.bootstrap:
         console.print(f"Kafka at {host.bootstrap}{'' if options.bootstrap else ' (embedded)'}. Ctrl-C ends it.")
-    stop = asyncio.Event()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        asyncio.get_running_loop().add_signal_handler(number, stop.set)
     await stop.wait()
     await host.stop()
 

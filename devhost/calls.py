@@ -2,13 +2,57 @@
 
 import binascii
 from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Final
 
+from devhost import gojson
 from devhost.apps import AppError, Apps
+from devhost.frames import Malformed, dehex
 from devhost.storage import Storage, StorageError
+
+_INVALID: Final = (
+    "unmarshal backwards invoke request failed: error validating struct: "
+    "Key: 'InvokeStorageRequest.{field}' Error:Field validation for '{field}' failed on the '{rule}' tag"
+)
 
 
 class CallFailed(Exception):
     """`str()` is the text that the plugin gets as a bare exception."""
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """A backwards invocation."""
+
+    kind: str
+    request_id: str
+    request: Mapping[str, object]
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """The answer to a call: its parts, and whether the plugin gets them as a struct or as a stream."""
+
+    message: str
+    parts: list[dict[str, object]]
+
+
+def read_call(data: object) -> Call:
+    """The call in an `invoke` message. Raises Malformed: then the plugin's whole request has failed."""
+    if data is not None and not isinstance(data, dict):
+        raise Malformed(
+            f"unmarshal invoke request failed: json: cannot unmarshal {gojson.kind(data)} "
+            "into Go value of type map[string]interface {}"
+        )
+    data = data or {}
+    kind, request_id, request = data.get("type"), data.get("backwards_request_id"), data.get("request")
+    if not isinstance(kind, str):
+        raise Malformed(f"invoke request missing type: {gojson.printed(data)}")
+    if not isinstance(request_id, str):
+        raise Malformed(f"invoke request missing request_id: {gojson.printed(data)}")
+    if not isinstance(request, dict):
+        raise Malformed(f"invoke request missing request: {gojson.printed(data)}")
+    return Call(kind, request_id, request)
 
 
 class Calls:
@@ -19,54 +63,54 @@ class Calls:
         self._apps = apps
         self._permissions = permissions
 
-    async def answer(self, kind: str, request: Mapping[str, object]) -> dict[str, object]:
-        """The data of the one response. Raises CallFailed."""
-        match kind:
-            case "storage":
-                self._permit("storage", "storage")
-                return self._store(request)
-            case "app":
-                self._permit("app", "app")
-                return await self._run(request)
-            case "fetch_app":
-                self._permit("app", "app")
-                return self._fetch(request)
-            case _:
-                raise CallFailed(f"the local host does not answer calls of the type {kind}")
+    async def answer(self, call: Call) -> Reply:
+        """What the plugin gets. Raises CallFailed."""
+        try:
+            match call.kind:
+                case "storage":
+                    self._permit("storage")
+                    return Reply("struct", [self._store(call.request)])
+                case "app":
+                    self._permit("app")
+                    return Reply("stream", await self._run(call.request))
+                case "fetch_app":
+                    self._permit("app")
+                    return Reply("struct", [self._apps.fetch(str(call.request.get("app_id", "")))])
+                case _:
+                    raise CallFailed(f"the local host does not answer calls of the type {call.kind}")
+        except (StorageError, AppError) as error:
+            raise CallFailed(str(error)) from error
 
-    def _permit(self, permission: str, word: str) -> None:
+    def _permit(self, permission: str) -> None:
         if not self._permissions.get(permission, {}).get("enabled"):
-            raise CallFailed(f"permission denied, you need to enable {word} access in plugin manifest")
+            raise CallFailed(f"permission denied, you need to enable {permission} access in plugin manifest")
 
     def _store(self, request: Mapping[str, object]) -> dict[str, object]:
-        key = str(request.get("key", ""))
-        try:
-            match request.get("opt"):
-                case "get":
-                    return {"data": binascii.hexlify(self._storage.get(key)).decode()}
-                case "set":
-                    self._storage.set(key, binascii.unhexlify(str(request.get("value", ""))))
-                    return {"data": "ok"}
-                case "del":
-                    self._storage.delete(key)
-                    return {"data": "ok", "deleted_num": 0}
-                case _:
-                    exists = self._storage.exist(key)
-                    return {"data": exists, "exist_num": int(exists)}
-        except StorageError as error:
-            raise CallFailed(str(error)) from error
+        key = str(request.get("key") or "")
+        if not key:
+            raise CallFailed(_INVALID.format(field="Key", rule="required"))
+        match request.get("opt"):
+            case "get":
+                return {"data": binascii.hexlify(self._storage.get(key)).decode()}
+            case "set":
+                try:
+                    value = dehex(str(request.get("value") or ""))
+                except Malformed as error:
+                    raise CallFailed(f"decode data failed: {error}") from error
+                self._storage.set(key, value)
+                return {"data": "ok"}
+            case "del":
+                return {"data": "ok", "deleted_num": self._storage.delete(key)}
+            case "exist":
+                exists = self._storage.exist(key)
+                return {"data": exists, "exist_num": int(exists)}
+            case _:
+                raise CallFailed(_INVALID.format(field="Opt", rule="storage_opt"))
 
-    async def _run(self, request: Mapping[str, object]) -> dict[str, object]:
+    async def _run(self, request: Mapping[str, object]) -> list[dict[str, object]]:
         inputs = request.get("inputs")
-        try:
-            return await self._apps.run(
-                str(request.get("app_id", "")), dict(inputs) if isinstance(inputs, dict) else {}
-            )
-        except AppError as error:
-            raise CallFailed(str(error)) from error
-
-    def _fetch(self, request: Mapping[str, object]) -> dict[str, object]:
-        try:
-            return self._apps.fetch(str(request.get("app_id", "")))
-        except AppError as error:
-            raise CallFailed(str(error)) from error
+        return await self._apps.run(
+            str(request.get("app_id", "")),
+            dict(inputs) if isinstance(inputs, dict) else {},
+            streaming=request.get("response_mode") == "streaming",
+        )

@@ -10,15 +10,22 @@ from typing import Final
 
 import orjson
 
+from devhost import gojson
+
 LINE_LIMIT_BYTES: Final = 5 * 1024 * 1024
+_STATUS_MAX: Final = 65535
 
 
 class LineTooLong(Exception):
     """The plugin wrote a line above the limit: the daemon stops reading and kills it."""
 
 
+class Malformed(Exception):
+    """A message is not what it should be; `str()` is what Go says about it."""
+
+
 class Lines:
-    """Splits a byte stream into lines."""
+    """Splits a byte stream into lines. The limit counts a line with its newline."""
 
     def __init__(self, limit_bytes: int = LINE_LIMIT_BYTES) -> None:
         self._limit_bytes = limit_bytes
@@ -31,11 +38,17 @@ class Lines:
         for line in complete:
             if len(line) >= self._limit_bytes:
                 raise LineTooLong
-            if line:
+            if line := line.removesuffix(b"\r"):
                 yield bytes(line)
         if len(rest) >= self._limit_bytes:
             raise LineTooLong
         self._pending = bytearray(rest) if complete else self._pending
+
+    def finish(self) -> Iterator[bytes]:
+        """What came after the last newline: at the end of the stream that is a line too."""
+        if line := self._pending.removesuffix(b"\r"):
+            yield bytes(line)
+        self._pending = bytearray()
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,11 +58,11 @@ class Message:
     event: str
     session_id: str = ""
     kind: str = ""
-    data: Mapping[str, object] = field(default_factory=dict)
+    data: object = None
 
 
 def parse(line: bytes) -> Message | None:
-    """The message in a line; None when it is not one (the configuration at start, a stray print)."""
+    """The message in a line; None when it is not one: the configuration at start, a stray print, half a message."""
     try:
         value = orjson.loads(line)
     except orjson.JSONDecodeError:
@@ -57,12 +70,51 @@ def parse(line: bytes) -> Message | None:
     if not isinstance(value, dict) or not isinstance(value.get("event"), str):
         return None
     event, data = value["event"], value.get("data")
-    if not isinstance(data, dict):
-        data = {}
     if event != "session":
         return Message(event, data=data)
-    inner = data.get("data")
-    return Message(event, str(value.get("session_id")), str(data.get("type")), inner if isinstance(inner, dict) else {})
+    if not isinstance(data, dict) or not isinstance(data.get("type"), str) or not data["type"] or "data" not in data:
+        return None
+    return Message(event, str(value.get("session_id")), data["type"], data["data"])
+
+
+@dataclass(frozen=True, slots=True)
+class Chunk:
+    """One part of an answer; the first one with a `result` completes status and headers."""
+
+    status: int | None = None
+    headers: Mapping[str, str] = field(default_factory=dict)
+    result: str | None = None
+
+
+def chunk(data: object) -> Chunk:
+    """The data of a `stream` message. Raises Malformed."""
+    if data is None:
+        return Chunk()
+    if not isinstance(data, dict):
+        raise Malformed(_misfit(data, "value of type endpoint_entities.EndpointResponseChunk"))
+    status, headers, result = data.get("status"), data.get("headers"), data.get("result")
+    if status is not None and (type(status) is not int or not 0 <= status <= _STATUS_MAX):
+        raise Malformed(_misfit(status, "struct field EndpointResponseChunk.status of type uint16"))
+    if headers is not None and not isinstance(headers, dict):
+        raise Malformed(_misfit(headers, "struct field EndpointResponseChunk.headers of type map[string]string"))
+    for value in (headers or {}).values():
+        if value is not None and not isinstance(value, str):
+            raise Malformed(_misfit(value, "struct field EndpointResponseChunk.headers of type string"))
+    if result is not None and not isinstance(result, str):
+        raise Malformed(_misfit(result, "struct field EndpointResponseChunk.result of type string"))
+    return Chunk(status, {name: value or "" for name, value in (headers or {}).items()}, result)
+
+
+def dehex(text: str) -> bytes:
+    """The bytes that `text` spells. Raises Malformed."""
+    try:
+        return binascii.unhexlify(text)
+    except ValueError:
+        for byte in text.encode():
+            if chr(byte) not in "0123456789abcdefABCDEF":
+                shown = f" '{chr(byte)}'" if chr(byte).isprintable() else ""
+                raise Malformed(f"encoding/hex: invalid byte: U+{byte:04X}{shown}") from None
+        raise Malformed("encoding/hex: odd length hex string") from None
 
 
 def endpoint_request(session_id: str, endpoint_id: str, raw_request: bytes, settings: Mapping[str, object]) -> bytes:
@@ -72,20 +124,22 @@ def endpoint_request(session_id: str, endpoint_id: str, raw_request: bytes, sett
         endpoint_id,
         "request",
         {
-            "user_id": "",
-            "type": "endpoint",
             "action": "invoke_endpoint",
             "raw_http_request": binascii.hexlify(raw_request).decode(),
             "settings": settings,
+            "type": "endpoint",
+            "user_id": "",
         },
     )
 
 
-def call_reply(session_id: str, request_id: str, event: str, *, message: str = "", data: object = None) -> bytes:
+def call_reply(
+    session_id: str, endpoint_id: str, request_id: str, event: str, *, message: str = "", data: object = None
+) -> bytes:
     """The line that answers a plugin's call: `event` is response, error or end."""
     return _line(
         session_id,
-        None,
+        endpoint_id,
         "backwards_response",
         {
             "backwards_request_id": request_id,
@@ -96,7 +150,7 @@ def call_reply(session_id: str, request_id: str, event: str, *, message: str = "
     )
 
 
-def _line(session_id: str, endpoint_id: str | None, event: str, data: Mapping[str, object]) -> bytes:
+def _line(session_id: str, endpoint_id: str, event: str, data: Mapping[str, object]) -> bytes:
     return orjson.dumps(
         {
             "session_id": session_id,
@@ -104,9 +158,18 @@ def _line(session_id: str, endpoint_id: str | None, event: str, data: Mapping[st
             "message_id": None,
             "app_id": None,
             "endpoint_id": endpoint_id,
-            "context": {},
+            "context": None,
             "event": event,
             "data": data,
         },
-        option=orjson.OPT_APPEND_NEWLINE,
+        # Go's maps come out sorted: settings, and what an app gives.
+        option=orjson.OPT_APPEND_NEWLINE | orjson.OPT_SORT_KEYS,
     )
+
+
+def _misfit(value: object, target: str) -> str:
+    found = gojson.kind(value)
+    if found == "number" and "uint" in target:
+        # A number that only does not fit is named.
+        found += " " + orjson.dumps(value).decode()
+    return f"json: cannot unmarshal {found} into Go {target}"

@@ -1,31 +1,41 @@
 """The local Dify host: HTTP server, plugin process, storage, apps and embedded broker in one."""
 
 import asyncio
+import contextlib
 import socket
 import threading
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Final, Self
 
 import uvicorn
-import yaml
 
 from devhost.apps import App, Apps
 from devhost.broker import EmbeddedBroker
 from devhost.calls import Calls
-from devhost.gateway import Endpoint, Gateway
-from devhost.process import OnLine, PluginProcess
+from devhost.gateway import Endpoint, Gateway, OnRequest
+from devhost.instance import OnLine
+from devhost.manifest import read_manifest
+from devhost.process import PluginProcess
 from devhost.storage import Accounting, Storage
+from devhost.timing import Timing
 
 REPOSITORY: Final = Path(__file__).resolve().parent.parent
 # As Go's HTTP server has it.
 _MAX_HEADER_BYTES: Final = 1024 * 1024
+# Requests in flight get this long when the host stops; then their connections are cut.
+_GRACE_S: Final = 1.0
+# The setting that a host fills in with its own broker, in a plugin that declares it.
+_BROKER_SETTING: Final = "bootstrap_servers"
 
 
 @dataclass(kw_only=True)
 class HostOptions:
-    """What a host is made of. Port 0 is any free one; without `bootstrap` the broker is the embedded one."""
+    """What a host is made of. Port 0 is any free one; without `bootstrap` the broker is the embedded one.
+
+    The quota is the manifest's where that is smaller than the accounting's.
+    """
 
     endpoints: Mapping[str, Mapping[str, object]]
     port: int = 0
@@ -33,19 +43,24 @@ class HostOptions:
     apps: Mapping[str, App] = field(default_factory=dict)
     storage: Path | None = None
     accounting: Accounting = field(default_factory=Accounting)
+    timing: Timing = field(default_factory=Timing)
     plugin: Path = REPOSITORY
     environment: Mapping[str, str] = field(default_factory=dict)
     on_line: OnLine = lambda _kind, _line: None
+    on_request: OnRequest = lambda _hook, _raw: None
 
 
 class Host:
-    """Runs inside an asyncio loop; `port` and `bootstrap` are known once it has started."""
+    """Runs inside an asyncio loop; `port` and `bootstrap` are known once it has started. Raises NoPlugin."""
 
     def __init__(self, options: HostOptions) -> None:
         self._options = options
+        self._manifest = read_manifest(options.plugin)
         self._broker: EmbeddedBroker | None = None
         self.bootstrap = options.bootstrap
-        self.storage = Storage(options.storage, options.accounting)
+        quota = min(options.accounting.quota_bytes, self._manifest.storage_bytes or options.accounting.quota_bytes)
+        accounting = replace(options.accounting, quota_bytes=quota)
+        self.storage = Storage(options.storage, accounting, plugin=self._manifest.plugin)
         self.plugin: PluginProcess
         self.gateway: Gateway
         self.port = options.port
@@ -53,62 +68,89 @@ class Host:
         self._serving: asyncio.Task[None] | None = None
 
     async def start(self) -> None:
-        """Start all of it, and return when requests are served."""
+        """Start all of it, and return when requests are served. Raises NotRunning, and OSError for a taken port."""
         options = self._options
-        if any("bootstrap_servers" not in settings for settings in options.endpoints.values()) and not self.bootstrap:
-            self._broker = EmbeddedBroker()
-            self.bootstrap = self._broker.bootstrap
-        endpoints = {hook: self.endpoint(hook, settings) for hook, settings in options.endpoints.items()}
-        manifest = yaml.safe_load((options.plugin / "manifest.yaml").read_text())
-        permissions = manifest.get("resource", {}).get("permission", {})
-        calls = Calls(self.storage, Apps(options.apps), permissions)
-        # The port must be known before the plugin starts: it reads it from its environment.
-        config = uvicorn.Config(
-            self._application,
-            interface="asgi3",
-            proxy_headers=False,
-            http="h11",
-            lifespan="off",
-            log_level="error",
-            server_header=False,
-            h11_max_incomplete_event_size=_MAX_HEADER_BYTES,
-            timeout_graceful_shutdown=1,
-        )
-        self._server = uvicorn.Server(config)
         listener = _listen(options.port)
+        # The port must be known before the plugin starts: it reads it from its environment.
         self.port = listener.getsockname()[1]
-        environment = {"INSTALL_METHOD": "local", "SERVER_PORT": str(self.port), **options.environment}
-        self.plugin = PluginProcess(options.plugin, environment=environment, calls=calls, on_line=options.on_line)
-        self.gateway = Gateway(self.plugin, endpoints)
-        await self.plugin.start()
+        try:
+            if any(self._lacks_broker(settings) for settings in options.endpoints.values()) and not self.bootstrap:
+                self._broker = EmbeddedBroker()
+                self.bootstrap = self._broker.bootstrap
+            endpoints = {hook: self.endpoint(hook, settings) for hook, settings in options.endpoints.items()}
+            self.plugin = PluginProcess(
+                options.plugin,
+                environment={"INSTALL_METHOD": "local", "SERVER_PORT": str(self.port), **options.environment},
+                calls=Calls(self.storage, Apps(options.apps), self._manifest.permissions),
+                on_line=options.on_line,
+                timing=options.timing,
+            )
+            self.gateway = Gateway(self.plugin, endpoints, timing=options.timing, on_request=options.on_request)
+            await self.plugin.start()
+        except BaseException:
+            listener.close()
+            raise
+        self._server = _Server(_server_config(self._application))
         self._serving = asyncio.create_task(self._server.serve(sockets=[listener]))
         while not self._server.started:
             await asyncio.sleep(0.01)
 
     async def stop(self) -> None:
-        """Stop all of it."""
-        self._server.should_exit = True
+        """Stop all of it. Requests that are not answered within a second are cut off."""
         if self._serving is not None:
+            self._server.should_exit = True
+            await asyncio.wait({self._serving}, timeout=_GRACE_S)
+            for connection in list(self._server.server_state.connections):
+                connection.transport.abort()
             await self._serving
-        await self.plugin.stop()
+            await self.plugin.stop()
         self.storage.close()
         if self._broker is not None:
             self._broker.close()
 
     def endpoint(self, hook: str, settings: Mapping[str, object]) -> Endpoint:
         """An endpoint with these settings; without servers it writes to this host's broker."""
-        defaults = {} if "bootstrap_servers" in settings else {"bootstrap_servers": self.bootstrap}
+        defaults = {_BROKER_SETTING: self.bootstrap} if self._lacks_broker(settings) else {}
         return Endpoint(hook, {**defaults, **settings})
+
+    def _lacks_broker(self, settings: Mapping[str, object]) -> bool:
+        return _BROKER_SETTING in self._manifest.settings and _BROKER_SETTING not in settings
 
     async def _application(self, scope: Any, receive: Any, send: Any) -> None:
         await self.gateway(scope, receive, send)
+
+
+class _Server(uvicorn.Server):
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """Signals are the command's business."""
+        yield
+
+
+def _server_config(application: Any) -> uvicorn.Config:
+    return uvicorn.Config(
+        application,
+        interface="asgi3",
+        proxy_headers=False,
+        http="h11",
+        ws="none",
+        lifespan="off",
+        log_level="error",
+        server_header=False,
+        date_header=False,
+        h11_max_incomplete_event_size=_MAX_HEADER_BYTES,
+    )
 
 
 def _listen(port: int) -> socket.socket:
     # With its protocol named, asyncio switches Nagle's algorithm off; uvicorn's own socket costs 40 ms per answer.
     listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    listener.bind(("127.0.0.1", port))
+    try:
+        listener.bind(("127.0.0.1", port))
+    except OSError:
+        listener.close()
+        raise
     listener.setblocking(False)
     return listener
 
@@ -133,7 +175,11 @@ class BackgroundHost:
 
     def __enter__(self) -> Self:
         self._thread.start()
-        self._call(self.host.start())
+        try:
+            self._call(self.host.start())
+        except BaseException:
+            self.__exit__()
+            raise
         return self
 
     def __exit__(self, *_: object) -> None:

@@ -1,199 +1,185 @@
-"""The plugin's process: started like the daemon starts it, killed like the daemon kills it, started again."""
+"""The plugin's process: started like the daemon starts it, killed like the daemon kills it, started again.
+
+Nobody tells a session that its process is gone: a request that was in flight is never answered. Only its client ends
+it, or the daemon's limit when the answer had begun.
+"""
 
 import asyncio
 import contextlib
-import os
-import signal
-import sys
 import time
 import uuid
-from collections.abc import Callable, Mapping
+from collections.abc import Coroutine, Mapping
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Final
 
 from devhost import frames
-from devhost.calls import CallFailed, Calls
+from devhost.calls import Call, CallFailed, Calls, read_call
+from devhost.instance import Gone, Instance, OnLine
 from devhost.streams import Answer
+from devhost.timing import Timing
 
-HEARTBEAT_TIMEOUT_S: Final = 120.0
-# A write to a process that is gone is tried again for this long, every so often.
-WRITE_BUDGET_S: Final = 6.0
-WRITE_PAUSE_S: Final = 0.3
-# A process that ends at once is started again at this pace; the first time without a pause.
-RESTART_PAUSE_S: Final = 5.0
-_READ_BYTES: Final = 64 * 1024
-_PIPE_LIMIT_BYTES: Final = 1024 * 1024
-
-type OnLine = Callable[[str, str], None]
-"""Called with `log`, `stderr` or `host` and a line for people."""
+START_TIMEOUT_S: Final = 60.0
 
 
 class NotRunning(Exception):
     """The plugin's process is gone and did not come back in time."""
 
 
-class PluginProcess:
-    """Runs `python -m main` in `folder` and talks to it."""
+@dataclass(frozen=True, slots=True)
+class _Session:
+    endpoint_id: str
+    instance: Instance
+    answer: Answer
 
-    def __init__(self, folder: Path, *, environment: Mapping[str, str], calls: Calls, on_line: OnLine) -> None:
+
+class PluginProcess:
+    """Runs the plugin in `folder` and talks to it."""
+
+    def __init__(
+        self,
+        folder: Path,
+        *,
+        environment: Mapping[str, str],
+        calls: Calls,
+        on_line: OnLine,
+        timing: Timing,
+    ) -> None:
         self._folder = folder
-        self._environment = {**os.environ, **environment}
+        self._environment = environment
         self._calls = calls
         self._on_line = on_line
-        self._process: asyncio.subprocess.Process | None = None
-        self._answers: dict[str, Answer] = {}
-        self._ready = asyncio.Event()
-        self._stopping = False
-        self._last_heartbeat = 0.0
-        self._supervisor: asyncio.Task[None] | None = None
-        self._background: set[asyncio.Task[None]] = set()
+        self._timing = timing
+        self._instance: Instance | None = None
+        self._sessions: dict[str, _Session] = {}
+        self._runs: set[asyncio.Task[None]] = set()
+        self._calling: set[asyncio.Task[None]] = set()
+        self._schedule: asyncio.Task[None] | None = None
         self.starts = 0
 
     @property
     def pid(self) -> int | None:
         """The process, while there is one."""
-        return self._process.pid if self._process and self._process.returncode is None else None
+        return self._instance.pid if self._instance else None
 
-    async def start(self, timeout_s: float = 60.0) -> None:
+    @property
+    def in_flight(self) -> int:
+        """Requests whose session is open."""
+        return len(self._sessions)
+
+    async def start(self, timeout_s: float = START_TIMEOUT_S) -> None:
         """Start, and wait for the first heartbeat. Raises NotRunning."""
-        self._supervisor = asyncio.create_task(self._supervise())
-        try:
-            await asyncio.wait_for(self._ready.wait(), timeout_s)
-        except TimeoutError as error:
-            raise NotRunning(f"the plugin has not reported within {timeout_s:.0f} s") from error
+        instance, run = self._begin()
+        ready = asyncio.create_task(instance.ready.wait())
+        await asyncio.wait({ready, run}, timeout=timeout_s, return_when=asyncio.FIRST_COMPLETED)
+        ready.cancel()
+        if run.done():
+            raise NotRunning(f"the plugin has ended before its first heartbeat\n{instance.last_words}".strip())
+        if not instance.ready.is_set():
+            await self.stop()
+            raise NotRunning(f"the plugin has not reported within {timeout_s:.0f} s")
+        self._schedule = asyncio.create_task(self._keep_running())
 
     async def stop(self) -> None:
         """Stop as the daemon does: close the pipes, then SIGKILL. There is no SIGTERM."""
-        self._stopping = True
+        for task in (*self._calling, *([self._schedule] if self._schedule else [])):
+            task.cancel()
         self.kill()
-        if self._supervisor is not None:
-            await self._supervisor
+        await asyncio.gather(*self._runs, return_exceptions=True)
 
     def kill(self) -> None:
         """SIGKILL. It is started again unless `stop` was called."""
-        if self._process is not None and self._process.returncode is None:
-            with contextlib.suppress(ProcessLookupError):
-                self._process.send_signal(signal.SIGKILL)
+        if self._instance is not None:
+            self._instance.kill()
 
-    async def invoke(self, endpoint_id: str, raw_request: bytes, settings: Mapping[str, object]) -> tuple[str, Answer]:
-        """Hand over a request; its answer arrives in what is returned. Raises NotRunning."""
-        session_id, answer = str(uuid.uuid4()), Answer()
+    async def invoke(self, endpoint_id: str, raw_request: bytes, settings: Mapping[str, object], answer: Answer) -> str:
+        """Hand over a request; what the plugin says goes into `answer`. Gives the session's id. Raises NotRunning.
+
+        A request whose `answer` is given up meanwhile is not handed over.
+        """
+        session_id = str(uuid.uuid4())
         line = frames.endpoint_request(session_id, endpoint_id, raw_request, settings)
-        deadline = time.monotonic() + WRITE_BUDGET_S
-        while not await self._write(line, session_id, answer):
+        deadline = time.monotonic() + self._timing.write_budget_s
+        while not answer.ended:
+            instance = self._instance
+            if instance is not None:
+                self._sessions[session_id] = _Session(endpoint_id, instance, answer)
+                try:
+                    await instance.write(line)
+                except Gone:
+                    del self._sessions[session_id]
+                else:
+                    break
             if time.monotonic() > deadline:
                 raise NotRunning("no proper instance\nfailed to write request")
-            await asyncio.sleep(WRITE_PAUSE_S)
-        return session_id, answer
+            await asyncio.sleep(self._timing.write_pause_s)
+        return session_id
 
     def forget(self, session_id: str) -> None:
         """The request is over: whatever the plugin still says in its session is dropped without a word."""
-        answer = self._answers.pop(session_id, None)
-        if answer is not None:
-            answer.abandon()
+        session = self._sessions.pop(session_id, None)
+        if session is not None:
+            session.answer.abandon()
 
-    async def _write(self, line: bytes, session_id: str, answer: Answer) -> bool:
-        process = self._process
-        if process is None or process.returncode is not None or not self._ready.is_set():
-            return False
-        self._answers[session_id] = answer
-        assert process.stdin is not None
-        try:
-            process.stdin.write(line)
-            await process.stdin.drain()
-        except (BrokenPipeError, ConnectionResetError):
-            self._answers.pop(session_id, None)
-            return False
-        return True
-
-    async def _supervise(self) -> None:
-        while not self._stopping:
-            started = time.monotonic()
-            await self._run_once()
-            if not self._stopping:
-                self._on_line("host", f"the plugin's process has ended (start {self.starts}); starting it again")
-                await asyncio.sleep(max(0.0, RESTART_PAUSE_S - (time.monotonic() - started)))
-
-    async def _run_once(self) -> None:
+    def _begin(self) -> tuple[Instance, asyncio.Task[None]]:
         self.starts += 1
-        self._process = process = await asyncio.create_subprocess_exec(
-            sys.executable,
-            "-m",
-            "main",
-            cwd=self._folder,
-            env=self._environment,
-            stdin=asyncio.subprocess.PIPE,
-            stdout=asyncio.subprocess.PIPE,
-            stderr=asyncio.subprocess.PIPE,
-            limit=_PIPE_LIMIT_BYTES,
+        self._instance = instance = Instance(
+            self._folder,
+            self._environment,
+            on_message=self._handle,
+            on_line=self._on_line,
+            silence_s=self._timing.silence_s,
         )
-        assert process.stdout is not None
-        assert process.stderr is not None
-        errors = asyncio.create_task(self._read_stderr(process.stderr))
-        watch = asyncio.create_task(self._watch_heartbeat())
-        try:
-            await self._read_stdout(process.stdout)
-        except frames.LineTooLong:
-            self._on_line("host", f"a line over {frames.LINE_LIMIT_BYTES} bytes on stdout: the plugin is killed")
-        finally:
-            self.kill()
-            watch.cancel()
-            await process.wait()
-            await errors
-            self._ready.clear()
-            for session_id in list(self._answers):
-                self.forget(session_id)
+        return instance, self._spawn(instance.run(), self._runs)
 
-    async def _read_stdout(self, stdout: asyncio.StreamReader) -> None:
-        lines = frames.Lines()
-        while data := await stdout.read(_READ_BYTES):
-            for line in lines.feed(data):
-                message = frames.parse(line)
-                if message is not None:
-                    self._handle(message)
+    async def _keep_running(self) -> None:
+        """The daemon's loop: looks at every tick, and waits for the first heartbeat of what it has started."""
+        tick = time.monotonic()
+        while True:
+            while tick <= time.monotonic():
+                tick += self._timing.restart_tick_s
+            await asyncio.sleep(tick - time.monotonic())
+            if self.pid is None:
+                self._on_line("host", f"the plugin's process has ended (start {self.starts}); starting it again")
+                instance, _ = self._begin()
+                with contextlib.suppress(TimeoutError):
+                    await asyncio.wait_for(instance.ready.wait(), self._timing.silence_s)
 
     def _handle(self, message: frames.Message) -> None:
-        match message.event:
-            case "heartbeat":
-                self._last_heartbeat = time.monotonic()
-                self._ready.set()
-            case "log":
-                self._on_line("log", f"{message.data.get('level')} {message.data.get('message')}")
-            case "error":
-                self._on_line("host", f"the plugin reports an error: {dict(message.data)}")
-            case "session":
-                answer = self._answers.get(message.session_id)
-                if answer is None:
-                    return
-                if message.kind == "invoke":
-                    task = asyncio.create_task(self._call(message))
-                    self._background.add(task)
-                    task.add_done_callback(self._background.discard)
-                else:
-                    answer.put(message)
-
-    async def _call(self, message: frames.Message) -> None:
-        """Answer a backwards invocation, if its session is still there by then."""
-        request_id, request = str(message.data.get("backwards_request_id")), message.data.get("request")
+        session = self._sessions.get(message.session_id)
+        if session is None or session.answer.ended:
+            return
+        if message.kind != "invoke":
+            session.answer.put(message)
+            return
         try:
-            data = await self._calls.answer(str(message.data.get("type")), request if isinstance(request, dict) else {})
-            reply = frames.call_reply(message.session_id, request_id, "response", message="struct", data=data)
+            call = read_call(message.data)
+        except frames.Malformed as error:
+            session.answer.fail("invoke_dify_error", f"invoke dify failed: {error}")
+        else:
+            self._spawn(self._call(message.session_id, session, call), self._calling)
+
+    async def _call(self, session_id: str, session: _Session, call: Call) -> None:
+        """Answer a backwards invocation, if its session is still there by then."""
+        reply = partial(frames.call_reply, session_id, session.endpoint_id, call.request_id)
+        try:
+            answer = await self._calls.answer(call)
+            lines = [reply("response", message=answer.message, data=part) for part in answer.parts]
         except CallFailed as error:
-            reply = frames.call_reply(message.session_id, request_id, "error", message=str(error))
-        for line in (reply, frames.call_reply(message.session_id, request_id, "end")):
-            if message.session_id in self._answers and self._process and self._process.stdin:
-                self._process.stdin.write(line)
+            lines = [reply("error", message=str(error))]
+        for line in (*lines, reply("end")):
+            if session_id in self._sessions:
+                with contextlib.suppress(Gone):
+                    await session.instance.write(line)
 
-    async def _read_stderr(self, stderr: asyncio.StreamReader) -> None:
-        lines = frames.Lines()
-        with contextlib.suppress(frames.LineTooLong):
-            while data := await stderr.read(_READ_BYTES):
-                for line in lines.feed(data):
-                    self._on_line("stderr", line.decode("utf-8", "replace"))
+    def _spawn(self, coroutine: Coroutine[None, None, None], tasks: set[asyncio.Task[None]]) -> asyncio.Task[None]:
+        task = asyncio.create_task(coroutine)
+        tasks.add(task)
+        task.add_done_callback(tasks.discard)
+        task.add_done_callback(self._report)
+        return task
 
-    async def _watch_heartbeat(self) -> None:
-        self._last_heartbeat = time.monotonic()
-        while time.monotonic() - self._last_heartbeat < HEARTBEAT_TIMEOUT_S:
-            await asyncio.sleep(1.0)
-        self._on_line("host", f"no heartbeat for {HEARTBEAT_TIMEOUT_S:.0f} s: the plugin is killed")
-        self.kill()
+    def _report(self, task: asyncio.Task[None]) -> None:
+        if not task.cancelled() and (error := task.exception()) is not None:
+            self._on_line("host", f"the local host itself has failed: {error!r}")

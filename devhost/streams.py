@@ -6,17 +6,18 @@ that streams must live with both, so they are here too.
 """
 
 import asyncio
-import binascii
 from collections import deque
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass
 from typing import Final
 
-import orjson
-
-from devhost.frames import Message
+from devhost import gojson
+from devhost.frames import Chunk, Malformed, Message, chunk, dehex
 
 BUFFERED_CHUNKS: Final = 128
+# What Go answers when nobody has said anything: an interim answer, which an empty 200 follows.
+NOTHING_SAID: Final = 100
+_ARGS_MAX: Final = 10
 
 
 class PluginFailed(Exception):
@@ -27,45 +28,67 @@ class Answer:
     """The messages of one session, from the plugin's stdout, until its end."""
 
     def __init__(self) -> None:
-        self._messages: deque[Message] = deque()
+        self._chunks: deque[Chunk] = deque()
         self._arrived = asyncio.Event()
         self._ended = False
         self._error: str | None = None
 
     @property
     def ended(self) -> bool:
-        """Whether the plugin has said that its answer is complete, or can say nothing more."""
+        """Whether nothing that the plugin says in this session is listened to any more."""
         return self._ended
 
     def put(self, message: Message) -> None:
         """Take one message from the plugin."""
         if self._ended:
             return
-        if message.kind == "stream":
-            self._messages.append(message)
-        elif message.kind == "error":
-            self._error = _error_text(message.data)
-            self._ended = True
-        elif message.kind == "end":
-            self._ended = True
+        match message.kind:
+            case "stream":
+                try:
+                    self._chunks.append(chunk(message.data))
+                except Malformed as error:
+                    self.fail("unmarshal_error", f"unmarshal json failed: {error}")
+            case "error":
+                self._fail_as_told(message.data)
+            case "end":
+                self._ended = True
+            case _:
+                self.fail("unknown_stream_message_type", f"unknown stream message type: {message.kind}")
         self._arrived.set()
 
+    def fail(self, kind: str, text: str) -> None:
+        """End with an error of the daemon's own."""
+        self._end_with({"error_type": kind, "message": text})
+
     def abandon(self) -> None:
-        """Nothing more will come: the process is gone, or the client is."""
+        """Nobody waits for more: the client is gone, or has its answer."""
         self._ended = True
         self._arrived.set()
 
-    async def next(self) -> Message | None:
-        """The next message, None at the end. Raises PluginFailed."""
-        while not self._messages and not self._ended:
+    async def next(self) -> Chunk | None:
+        """The next part, None at the end. Raises PluginFailed."""
+        while not self._chunks and not self._ended:
             self._arrived.clear()
             await self._arrived.wait()
-        if self._messages:
-            return self._messages.popleft()
+        if self._chunks:
+            return self._chunks.popleft()
         if self._error is not None:
             error, self._error = self._error, None
             raise PluginFailed(error)
         return None
+
+    def _fail_as_told(self, data: object) -> None:
+        data = {} if data is None else data
+        args = data.get("args") if isinstance(data, dict) else None
+        if not isinstance(data, dict) or not (args is None or (isinstance(args, dict) and len(args) <= _ARGS_MAX)):
+            # Not an error in the daemon's eyes: it goes on waiting.
+            return
+        self._end_with({"args": args, "error_type": data.get("error_type") or "", "message": data.get("message") or ""})
+
+    def _end_with(self, error: dict[str, object]) -> None:
+        self._error = gojson.dumps(error, is_map=True).decode()
+        self._ended = True
+        self._arrived.set()
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,15 +102,16 @@ class Head:
 
 async def read_head(answer: Answer) -> Head:
     """Status and headers, as soon as a part of the body (or the end) is there. Raises PluginFailed."""
-    status, headers = 100, dict[str, str]()
-    while (message := await answer.next()) is not None:
-        data = message.data
-        status = int(str(data["status"])) if data.get("status") is not None else status
-        found = data.get("headers")
-        if isinstance(found, Mapping):
-            headers |= {str(name): str(value) for name, value in found.items()}
-        if data.get("result") is not None:
-            return Head(status, headers, _chunk(message))
+    status, headers = NOTHING_SAID, dict[str, str]()
+    while (part := await answer.next()) is not None:
+        status = status if part.status is None else part.status
+        # Of a header that comes twice the first value counts.
+        headers = {**part.headers, **headers}
+        if part.result is not None:
+            try:
+                return Head(status, headers, dehex(part.result))
+            except Malformed as error:
+                raise PluginFailed(str(error)) from error
     return Head(status, headers, None)
 
 
@@ -99,19 +123,25 @@ class Body:
         self._chunks: deque[bytes] = deque([first] if first is not None else [])
         self._arrived = asyncio.Event()
         # Ended already: what the plugin wrote after its first chunk is never looked at again.
-        self._done = answer.ended
+        self._done = answer.ended or first is None
         self._error = b""
         self.dropped = 0
 
     async def fill(self) -> None:
         """Move chunks from the plugin into the buffer, until the end; never waits for the reader."""
         try:
-            while not self._done and (message := await self._answer.next()) is not None:
+            while not self._done and (part := await self._answer.next()) is not None:
+                # A part without a result makes the daemon's routine panic, which ends the body like one that is no hex.
+                data = dehex(part.result) if part.result is not None else None
+                if data is None:
+                    break
                 if len(self._chunks) < BUFFERED_CHUNKS:
-                    self._chunks.append(_chunk(message))
+                    self._chunks.append(data)
                 else:
                     self.dropped += 1
                 self._arrived.set()
+        except Malformed:
+            pass
         except PluginFailed as error:
             self._error = str(error).encode()
         self._done = True
@@ -128,17 +158,3 @@ class Body:
             await self._arrived.wait()
         if self._error:
             yield self._error
-
-
-def _chunk(message: Message) -> bytes:
-    return binascii.unhexlify(str(message.data.get("result", "")))
-
-
-def _error_text(data: Mapping[str, object]) -> str:
-    return orjson.dumps(
-        {
-            "args": data.get("args"),
-            "error_type": data.get("error_type"),
-            "message": data.get("message"),
-        }
-    ).decode()
