@@ -18,6 +18,7 @@ from pathlib import Path
 import orjson
 
 END = re.compile(rb'"session_id":"(\d+)","data":\{"type":"end"')
+LOOK_S = 0.002
 TICKS_PER_S = os.sysconf("SC_CLK_TCK")
 
 
@@ -135,6 +136,9 @@ class Plugin:
             )
             if writable:
                 pending = pending[os.write(self._in, pending) :]
+            if readable and not rate:
+                # Look every so often, not at every line: on two cores the driver's own wake-ups would slow everybody.
+                time.sleep(LOOK_S)  # noqa: TID251
             if readable:
                 data = tail + os.read(self._out, 1 << 20)
                 cut = data.rfind(b"\n") + 1

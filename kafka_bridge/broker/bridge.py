@@ -1,7 +1,9 @@
 """One persistent producer, shared by everybody who writes to the same cluster with the same credentials.
 
 Callers queue a record without blocking and are parked until the report of *their* record arrives; a native thread, the
-*pump*, serves the client and says whether the cluster can be reached.
+*pump*, does whatever blocks: builds the client, asks whether the cluster can be reached, waits for events, closes it.
+While somebody waits for a report the loop itself looks for it, without waiting (`_look`): a thread would have to take
+the interpreter's lock from a busy loop for every single report, and each time that costs more than the report.
 
     STARTING ──reached──▶ UP ──all brokers down, or a timeout──▶ SUSPECT ──reached──▶ UP
         │                  ▲                                        │
@@ -13,6 +15,7 @@ cluster is away no queue of stale records builds up, whose senders have long bee
 """
 
 import logging
+from collections import deque
 from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Final
@@ -93,6 +96,8 @@ class Connection:
         self._announced_up: bool | None = None
         self._batches: dict[_Batch, None] = {}
         self._callers: dict[Waiter, None] = {}
+        self._reports: deque[tuple[_Batch, int, Report]] = deque()
+        self._lookout = loop.lookout(self._look)
         self._waiting = 0
         self._alive_at = now - FRESH_S
         self._dead_at = now - REBUILD_S
@@ -152,6 +157,11 @@ class Connection:
             self._leave(State.CLOSED, Unavailable(Cause.NOT_ACKNOWLEDGED, "the connection was closed"))
 
     # What the pump tells, on the loop.
+
+    def reported(self) -> None:
+        """Settle what was reported."""
+        while self._reports:
+            self._settle(*self._reports.popleft())
 
     def reached(self) -> None:
         """Records can be written."""
@@ -222,6 +232,9 @@ class Connection:
         if client is None or self._now.state is not State.UP:
             raise self._error or self._now.likely
         self._batches[batch] = None
+        if self._lookout is not None and not self._now.served:
+            self._now.served = True
+            self._lookout.start()
         try:
             for index, record in enumerate(records):
                 client.produce(record, partial(self._on_report, batch, index))
@@ -229,9 +242,22 @@ class Connection:
             self.died(dead.error)
             raise dead.error from dead
 
+    def _look(self) -> None:
+        """Serve reports on the loop, without waiting, for as long as somebody waits for one."""
+        client = self._now.client
+        try:
+            if client is not None:
+                client.poll(0)
+        except ClientDead as dead:
+            self.died(dead.error)
+        self.reported()
+        if not self._batches and self._lookout is not None:
+            self._lookout.stop()
+            self._now.served = False
+
     def _on_report(self, batch: _Batch, index: int, error: object, message: object) -> None:
-        # On the pump's thread, inside the client's poll.
-        self._loop.post(partial(self._settle, batch, index, (error, message)))
+        # Inside the client's poll, on whatever thread that is: nobody is woken from here.
+        self._reports.append((batch, index, (error, message)))
 
     def _settle(self, batch: _Batch, index: int, report: Report) -> None:
         client = self._now.client

@@ -22,6 +22,16 @@ class Waiter(Protocol):
         """Let the caller go on; called on the loop, once, and harmless when nobody waits any more."""
 
 
+class Lookout(Protocol):
+    """Calls a task on the loop, again and again, between `start` and `stop`; both on the loop, both repeatable."""
+
+    def start(self) -> None:
+        """Begin."""
+
+    def stop(self) -> None:
+        """End."""
+
+
 class Loop(Protocol):
     """Greenlets or threads."""
 
@@ -35,6 +45,12 @@ class Loop(Protocol):
 
     def start_thread(self, target: Task) -> None:
         """Run `target`, which may block, on a real thread of its own."""
+
+    def rest(self, seconds: float) -> None:
+        """Let a thread of `start_thread` do nothing for a while."""
+
+    def lookout(self, task: Task) -> Lookout | None:
+        """For looking after something often and cheaply on the loop itself; None where threads do that better."""
 
     def log(self, task: Task) -> None:
         """Run `task`, which writes log lines, where that is allowed."""
@@ -68,6 +84,12 @@ class ThreadLoop:
 
     def start_thread(self, target: Task) -> None:
         threading.Thread(target=target, daemon=True).start()
+
+    def rest(self, seconds: float) -> None:
+        threading.Event().wait(seconds)
+
+    def lookout(self, task: Task) -> None:  # noqa: ARG002
+        return None
 
     def log(self, task: Task) -> None:
         task()

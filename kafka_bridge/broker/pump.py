@@ -59,6 +59,8 @@ class Situation:
     doubted_at: float
     trouble: Trouble | None = None
     client: ProducerClient | None = None
+    served: bool = False
+    """The loop serves the client's reports itself for now."""
 
     @property
     def likely(self) -> Unavailable:
@@ -71,6 +73,9 @@ class Situation:
 
 class Listener(Protocol):
     """The loop's side; every method runs on the loop."""
+
+    def reported(self) -> None:
+        """Delivery reports may be there."""
 
     def reached(self) -> None:
         """The cluster has answered."""
@@ -124,10 +129,12 @@ class Pump:
     def _serve(self, client: ProducerClient) -> None:
         situation = self._situation
         while situation.state is not State.CLOSED and situation.client is client:
-            if situation.state is State.UP:
-                client.poll(POLL_S)
-            else:
+            if situation.state is not State.UP:
                 self._ask(client)
+            elif situation.served:
+                self._loop.rest(POLL_S)
+            else:
+                self._poll(client, POLL_S)
             if self._clock.monotonic() - situation.wanted_at > IDLE_S:
                 self._loop.post(self._listener.idle)
 
@@ -144,7 +151,11 @@ class Pump:
                 # Their senders are told now; written after all, each of them would be there twice.
                 client.drop_queued()
             self._loop.post(partial(self._listener.lost, situation.likely))
-        client.poll(RETRY_S if situation.state is State.DOWN else POLL_S)
+        self._poll(client, RETRY_S if situation.state is State.DOWN else POLL_S)
+
+    def _poll(self, client: ProducerClient, timeout_s: float) -> None:
+        client.poll(timeout_s)
+        self._loop.post(self._listener.reported)
 
     def _on_trouble(self, trouble: Trouble) -> None:
         if trouble.cause is not None or self._situation.trouble is None:
