@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import socket
+import sys
 import threading
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
@@ -45,6 +46,7 @@ class HostOptions:
     accounting: Accounting = field(default_factory=Accounting)
     timing: Timing = field(default_factory=Timing)
     plugin: Path = REPOSITORY
+    python: Path = Path(sys.executable)
     environment: Mapping[str, str] = field(default_factory=dict)
     on_line: OnLine = lambda _kind, _line: None
     on_request: OnRequest = lambda _hook, _raw: None
@@ -80,6 +82,7 @@ class Host:
             endpoints = {hook: self.endpoint(hook, settings) for hook, settings in options.endpoints.items()}
             self.plugin = PluginProcess(
                 options.plugin,
+                python=options.python,
                 environment={"INSTALL_METHOD": "local", "SERVER_PORT": str(self.port), **options.environment},
                 calls=Calls(self.storage, Apps(options.apps), self._manifest.permissions),
                 on_line=options.on_line,

@@ -4,7 +4,6 @@ import asyncio
 import contextlib
 import os
 import signal
-import sys
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -25,19 +24,21 @@ class Gone(Exception):
 
 
 class Instance:
-    """`python -m main` in `folder`, with the host's environment and what `environment` adds to it."""
+    """`PYTHON -m main` in `folder`, with the host's environment and what `environment` adds to it."""
 
     def __init__(
         self,
         folder: Path,
         environment: Mapping[str, str],
         *,
+        python: Path,
         on_message: Callable[[frames.Message], None],
         on_line: OnLine,
         silence_s: float,
     ) -> None:
         self._folder = folder
         self._environment = {**os.environ, **environment}
+        self._python = python
         self._on_message = on_message
         self._on_line = on_line
         self._silence_s = silence_s
@@ -55,7 +56,7 @@ class Instance:
     async def run(self) -> None:
         """Start the process, and listen to it until its end."""
         self._process = process = await asyncio.create_subprocess_exec(
-            sys.executable,
+            str(self._python),
             "-m",
             "main",
             cwd=self._folder,

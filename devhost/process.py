@@ -41,12 +41,14 @@ class PluginProcess:
         self,
         folder: Path,
         *,
+        python: Path,
         environment: Mapping[str, str],
         calls: Calls,
         on_line: OnLine,
         timing: Timing,
     ) -> None:
         self._folder = folder
+        self._python = python
         self._environment = environment
         self._calls = calls
         self._on_line = on_line
@@ -127,6 +129,7 @@ class PluginProcess:
         self._instance = instance = Instance(
             self._folder,
             self._environment,
+            python=self._python,
             on_message=self._handle,
             on_line=self._on_line,
             silence_s=self._timing.silence_s,

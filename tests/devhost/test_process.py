@@ -2,8 +2,10 @@
 
 import asyncio
 import os
+import sys
 import time
 from collections.abc import Callable, Coroutine
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -45,6 +47,7 @@ def scene(plugin: MakePlugin):
             storage = Storage()
             process = PluginProcess(
                 plugin(main),
+                python=Path(sys.executable),
                 environment=environment,
                 calls=Calls(storage, Apps({}), {"storage": {"enabled": True}}),
                 on_line=lambda kind, line: lines.append((kind, line)),
