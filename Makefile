@@ -15,7 +15,7 @@ $(VENV)/.ready: requirements.txt pyproject.toml devhost/bootstrap.sh
 demo: $(VENV)/.ready ## broker, plugin and host; real senders, records read back; stays up (ONCE=1: ends by itself)
 	@$(RUN) -m devhost demo $(if $(ONCE),--once) $(ARGS)
 
-serve: $(VENV)/.ready ## the local host: make serve ARGS="--endpoint shop=settings.json"
+serve: $(VENV)/.ready ## the local host: make serve ARGS="--endpoint shop=examples/settings.json"
 	@$(RUN) -m devhost serve $(ARGS)
 
 test: $(VENV)/.ready ## all tests, with kills, soak and fuzzing in small

@@ -41,8 +41,13 @@ def _endpoints(_context: click.Context, _parameter: click.Parameter, values: tup
             raise click.BadParameter(f"{path} is not JSON: {error}") from error
         if not isinstance(settings, dict):
             raise click.BadParameter(f"{path} must hold a JSON object: the endpoint's settings")
-        endpoints[name] = settings
+        endpoints[name] = {name: _as_saved(value) for name, value in settings.items()}
     return endpoints
+
+
+def _as_saved(value: object) -> object:
+    """JSON in JSON, as the form has it; but for an app, which the form saves as an object."""
+    return json.dumps(value) if isinstance(value, dict | list) and "app_id" not in value else value
 
 
 def _apps(_context: click.Context, _parameter: click.Parameter, values: tuple[str, ...]) -> dict[str, object]:
@@ -101,7 +106,11 @@ def serve(**chosen: Any) -> None:
     except NotRunning as error:
         raise click.ClickException(str(error)) from error
     except OSError as error:
-        raise click.ClickException(f"port {options.port}: {error.strerror}") from error
+        raise _port_taken(options.port, error) from error
+
+
+def _port_taken(port: int, error: OSError) -> click.ClickException:
+    return click.ClickException(f"port {port}: {error.strerror}; choose another one with --port")
 
 
 async def _serve(host: Host, options: HostOptions) -> None:
@@ -109,7 +118,9 @@ async def _serve(host: Host, options: HostOptions) -> None:
     for number in (signal.SIGINT, signal.SIGTERM):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
     await host.start()
-    for hook in options.endpoints:
+    for hook, settings in options.endpoints.items():
+        if unknown := sorted(settings.keys() - host.declared):
+            _print_line("host", f"{hook}: the plugin has no setting {', '.join(unknown)}")
         console.print(f"http://127.0.0.1:{host.port}/e/{hook}/")
     if host.bootstrap:
         console.print(f"Kafka at {host.bootstrap}{'' if options.bootstrap else ' (embedded)'}. Ctrl-C ends it.")
@@ -128,7 +139,12 @@ def _print_line(kind: str, line: str) -> None:
 @click.option("--bootstrap", default="", metavar="HOST:PORT", help="A Kafka of yours instead of the embedded broker.")
 def demo(once: bool, port: int, bootstrap: str) -> None:
     """Real senders, real signatures, every record read back from Kafka."""
-    sys.exit(run_demo(console, once=once, port=port, bootstrap=bootstrap))
+    try:
+        sys.exit(run_demo(console, once=once, port=port, bootstrap=bootstrap))
+    except NotRunning as error:
+        raise click.ClickException(str(error)) from error
+    except OSError as error:
+        raise _port_taken(port, error) from error
 
 
 @devhost.command()

@@ -15,8 +15,8 @@ candidates() {
     [ -z "${PYTHON:-}" ] || echo "$PYTHON"
     for version in 3.12 3.13 3.14; do
         echo "python$version"
-        for folder in "${PYENV_ROOT:-$HOME/.pyenv}/versions" "${ASDF_DATA_DIR:-$HOME/.asdf}/installs/python" \
-            "${MISE_DATA_DIR:-$HOME/.local/share/mise}/installs/python" "${UV_PYTHON_INSTALL_DIR:-$HOME/.local/share/uv/python}" \
+        for folder in "${PYENV_ROOT:-${HOME:-}/.pyenv}/versions" "${ASDF_DATA_DIR:-${HOME:-}/.asdf}/installs/python" \
+            "${MISE_DATA_DIR:-${HOME:-}/.local/share/mise}/installs/python" "${UV_PYTHON_INSTALL_DIR:-${HOME:-}/.local/share/uv/python}" \
             /opt/homebrew/bin /usr/local/bin; do
             for path in "$folder"/"$version"*/bin/python3 "$folder"/*"-$version"*/bin/python3 "$folder/python$version"; do
                 [ ! -x "$path" ] || echo "$path"
@@ -26,6 +26,11 @@ candidates() {
     echo python3
     echo python
 }
+
+if [ -n "${PYTHON:-}" ] && ! suits "$PYTHON"; then
+    echo "PYTHON=$PYTHON does not run, is older than 3.12, or cannot make environments." >&2
+    exit 1
+fi
 
 found=
 for candidate in $(candidates); do
@@ -42,11 +47,13 @@ if [ -n "$found" ]; then
 elif command -v uv >/dev/null 2>&1 && uv venv --quiet --clear --seed --python '>=3.12' "$venv"; then
     echo "Made $venv with an interpreter that uv found …"
 else
-    echo "No Python 3.12 or newer was found: not on PATH, not in a version manager's folder, and there is no uv." >&2
+    echo "No Python 3.12 or newer that can make environments was found: not on PATH, not in a version manager's folder," >&2
+    echo "and there is no uv. (Debian and Ubuntu have the venv module in a package of its own: python3-venv.)" >&2
     echo "Install one (https://www.python.org/downloads/), or say where it is: make PYTHON=/path/to/python3.12 …" >&2
     exit 1
 fi
 
+echo "Installing what it needs, about half a minute …"
 "$venv/bin/python" -m pip install --quiet --disable-pip-version-check --upgrade 'pip>=25.1'
 "$venv/bin/python" -m pip install --quiet --disable-pip-version-check -r requirements.txt --group dev
 touch "$venv/.ready"

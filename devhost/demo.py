@@ -5,7 +5,6 @@ that reads every record back.
 """
 
 import base64
-import contextlib
 import secrets
 import signal
 import threading
@@ -107,7 +106,7 @@ class Demo:
         answer = self._client.post(
             self._url + path, content=body, headers={**signed, "Content-Type": "application/json"}
         )
-        self._console.print(f"  [dim]{answer.status_code} {answer.text}[/]", markup=True)
+        self._console.print(f"  {answer.status_code} {answer.text}", markup=False, style="dim")
         self.checks.that("the answer is a 200 with the record's coordinates", holds=answer.status_code == 200)  # noqa: PLR2004
         if answer.status_code != 200:  # noqa: PLR2004
             return
@@ -116,7 +115,7 @@ class Demo:
         headers = dict(message.headers() or ()) if message else {}
         if message is not None:
             shown = ", ".join(f"{name}={value.decode()}" for name, value in headers.items() if isinstance(value, bytes))
-            self._console.print(f"  [dim]Kafka has: key={message.key()!r} {shown}[/]", markup=False, style="dim")
+            self._console.print(f"  Kafka has: key={message.key()!r} {shown}", markup=False, style="dim")
         self.checks.that(
             "a separate Kafka client reads the same bytes at these coordinates",
             holds=message is not None and message.value() == body,
@@ -173,13 +172,27 @@ def run_demo(console: Console, *, once: bool, port: int, bootstrap: str) -> int:
         demo.run()
         passed, failed = demo.checks.passed, demo.checks.failed
         if not once:
-            console.print(f"\nThe endpoint stays up: [bold]{host.url(HOOK)}/[/]  Kafka: {host.bootstrap}")
-            console.print(f"API token of this run: {token}   (Ctrl-C ends it)", markup=False)
-            console.print(f"{passed} checks passed, {len(failed)} failed")
+            console.print(f"\n{passed} checks passed, {len(failed)} failed")
+            console.print(_try_it(host, keys["shop"], token), markup=False)
             _wait_for_ctrl_c()
     if once:
         console.print(f"{passed} checks passed, {len(failed)} failed")
     return 1 if failed else 0
+
+
+def _try_it(host: BackgroundHost, secret: str, token: str) -> str:
+    """Lines for a terminal: send one, forge one, look."""
+    url = host.url(HOOK)
+    return f"""
+The endpoint stays up at {url}, Kafka at {host.bootstrap}. Ctrl-C ends both. Try it from another terminal:
+
+  BODY='{{"event_type":"order.paid","id":"order-1"}}'
+  SIGNATURE=$(printf %s "$BODY" | openssl dgst -sha256 -hmac '{secret}' | sed 's/.* //')
+  curl -i {url}/webhook/shop -d "$BODY" -H 'Content-Type: application/json' -H "X-Webhook-Signature: $SIGNATURE"
+  curl -i {url}/webhook/shop -d "$BODY forged" -H "X-Webhook-Signature: $SIGNATURE"
+  curl {url}/health -H 'Authorization: Bearer {token}'
+  kcat -b {host.bootstrap} -C -t demo.shop -e -f '%h\\n%s\\n'
+"""
 
 
 def read_back(bootstrap: str, topic: str, partition: int, offset: int) -> Message | None:
@@ -219,6 +232,7 @@ def _reader(bootstrap: str) -> Iterator[Consumer]:
 
 def _wait_for_ctrl_c() -> None:
     stop = threading.Event()
-    signal.signal(signal.SIGTERM, lambda *_: stop.set())
-    with contextlib.suppress(KeyboardInterrupt):
-        stop.wait()
+    # Also where a shell has started it in the background, with SIGINT ignored.
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: stop.set())
+    stop.wait()

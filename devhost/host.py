@@ -69,6 +69,11 @@ class Host:
         self._server: uvicorn.Server
         self._serving: asyncio.Task[None] | None = None
 
+    @property
+    def declared(self) -> frozenset[str]:
+        """The names of the plugin's settings."""
+        return self._manifest.settings
+
     async def start(self) -> None:
         """Start all of it, and return when requests are served. Raises NotRunning, and OSError for a taken port."""
         options = self._options

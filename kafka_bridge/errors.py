@@ -61,8 +61,9 @@ class BridgeError(Exception):
     slug: ClassVar[str]
     title: ClassVar[str]
 
-    def __init__(self, detail: str = "") -> None:
+    def __init__(self, detail: str = "", *, hint: str = "") -> None:
         super().__init__(detail or self.title)
+        self.hint = hint
 
     @property
     def headers(self) -> tuple[tuple[str, str], ...]:
@@ -187,7 +188,7 @@ class Internal(BridgeError):
 class Unavailable(BridgeError):
     """Kafka did not acknowledge, or cannot: the outcome may be unknown, so the sender should deliver again.
 
-    `hint` is what the client library said, for log and health; it is never part of the answer.
+    `hint` is what the client library said.
     """
 
     status = HTTPStatus.SERVICE_UNAVAILABLE
@@ -195,9 +196,8 @@ class Unavailable(BridgeError):
     title = "Kafka has not acknowledged the event"
 
     def __init__(self, cause: Cause, hint: str = "") -> None:
-        super().__init__(cause.value)
+        super().__init__(cause.value, hint=hint)
         self.cause = cause
-        self.hint = hint
 
     @property
     def headers(self) -> tuple[tuple[str, str], ...]:

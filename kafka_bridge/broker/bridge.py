@@ -283,9 +283,9 @@ class Connection:
         self._batches.clear()
         self._wake_callers()
         if state is State.DOWN and self._announced_up is not False:
+            words = "no connection" if self._announced_up is None else "connection lost"
             self._announced_up = False
-            hint = error.hint if isinstance(error, Unavailable) else ""
-            self._loop.log(partial(logger.warning, "Kafka connection lost: %s: %s (%s)", self._name, error, hint))
+            self._loop.log(partial(logger.warning, "Kafka %s: %s: %s (%s)", words, self._name, error, error.hint))
 
     def _wake_callers(self) -> None:
         for waiter in list(self._callers):

@@ -43,8 +43,9 @@ def connection_cause(code: int, text: str) -> Cause | None:
     """Why a connection fails, from an `error_cb` event; None when the event does not say."""
     if code == _TRANSPORT:
         # One code for all of TCP: a refused port, a TLS client on a plaintext port, a refused client certificate. The
-        # latter two say "SSL handshake" or "SSL routines"; lower case is the protocol in the broker's name.
-        return Cause.TLS_HANDSHAKE_FAILED if "SSL " in text else Cause.CONNECTION_REFUSED
+        # latter two say "SSL handshake", "SSL routines" or "state SSL_HANDSHAKE"; lower case is the protocol in the
+        # broker's name.
+        return Cause.TLS_HANDSHAKE_FAILED if "SSL " in text or "SSL_" in text else Cause.CONNECTION_REFUSED
     return _CAUSES.get(code)
 
 

@@ -7,7 +7,7 @@ from typing import Final
 from kafka_bridge.settings.cluster import Cluster, Scalar
 from kafka_bridge.settings.reader import Problem
 
-# Senders give up after 8 to 25 s (DESIGN: an answer after 9 s at the latest); expiry is scanned once a second.
+# Senders give up after 8 to 25 s (an answer must be there after 9 s at the latest); expiry is scanned once a second.
 DELIVERY_TIMEOUT_MS: Final = 8000
 # A broker that creates topics itself needs a moment for the first record; after that the topic does not exist.
 TOPIC_WAIT_MS: Final = 5000

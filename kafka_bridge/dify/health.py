@@ -24,12 +24,15 @@ class Health:
         self._registry = registry
 
     def show(self, call: Call) -> Outbound:
-        """200 when webhooks can be taken and written, else 503 with what stands in the way."""
+        """200 when webhooks can be taken and written, else 503 with what stands in the way.
+
+        `degraded`: some senders work, others that are configured do not.
+        """
         error = self._kafka(call)
         kafka = OK if error is None else SETTINGS_INVALID if isinstance(error, SettingsInvalid) else str(error)
         healthy = error is None and bool(call.hook.sources)
         document: dict[str, object] = {
-            "status": "healthy" if healthy else "unhealthy",
+            "status": ("degraded" if call.hook.degraded else "healthy") if healthy else "unhealthy",
             "kafka": kafka,
             "storage": UNUSED,
             "consumer": UNUSED,
@@ -57,7 +60,7 @@ def _detail(call: Call, error: BridgeError | None) -> dict[str, object]:
         "problems": problems,
         "sources": {name: source.scheme_id for name, source in call.hook.sources.items()},
     }
-    if isinstance(error, Unavailable) and error.hint:
+    if error is not None and error.hint:
         detail["kafka"] = error.hint
     return detail
 

@@ -14,6 +14,7 @@ from kafka_bridge.settings import endpoint
 from kafka_bridge.settings.cluster import Cluster
 from kafka_bridge.settings.endpoint import EndpointSettings
 from kafka_bridge.settings.reader import Problem
+from kafka_bridge.settings.sources import DEFAULT_SOURCE
 from kafka_bridge.settings.table import Part
 
 # One process serves every endpoint of every workspace of the installation.
@@ -41,6 +42,16 @@ class Hook:
             )
         raise NotFound("There is no such source.")
 
+    def knows(self, name: str) -> bool:
+        """Whether the settings speak of a sender of that name."""
+        named = name in self.settings.sources or any(problem.source == name for problem in self.problems)
+        return named or name == DEFAULT_SOURCE
+
+    @property
+    def degraded(self) -> bool:
+        """Whether a sender that the operator has set up cannot work."""
+        return any(problem.part is Part.WEBHOOK for problem in self.problems)
+
     def target(self) -> Cluster:
         """The cluster to write to. Raises SettingsInvalid."""
         if self.cluster is None:
@@ -53,7 +64,7 @@ def compile_hook(saved: Mapping[str, object]) -> Hook:
     settings = endpoint.parse(saved)
     sources, in_sources = compile_sources(settings)
     in_cluster = config.problems(settings.cluster) if settings.cluster else ()
-    problems = (*settings.problems, *in_sources, *in_cluster)
+    problems = (*settings.problems, *(p for p in in_sources if not _unused(p, settings)), *in_cluster)
     return Hook(
         settings=settings,
         # A setting that all sources share (an unreadable `sources`, `topic_allow` …) fails closed for all of them.
@@ -62,6 +73,12 @@ def compile_hook(saved: Mapping[str, object]) -> Hook:
         cluster=None if _broken(problems, Part.KAFKA) else settings.cluster,
         limit_bytes=config.message_limit(settings.cluster) if settings.cluster else config.MESSAGE_MAX_BYTES,
     )
+
+
+def _unused(problem: Problem, settings: EndpointSettings) -> bool:
+    """Whether it is about the default sender of an endpoint whose operator has set up others alone."""
+    default = settings.sources.get(DEFAULT_SOURCE)
+    return problem.source == DEFAULT_SOURCE and default is not None and default.untouched and len(settings.sources) > 1
 
 
 def _broken(problems: Sequence[Problem], part: Part) -> bool:

@@ -4,7 +4,7 @@ import logging
 from collections import Counter
 
 from kafka_bridge.clock import Clock
-from kafka_bridge.errors import SettingsInvalid, Unavailable
+from kafka_bridge.errors import SettingsInvalid
 from kafka_bridge.events.outcome import Outcome
 from kafka_bridge.ratelimit import RateLimit
 
@@ -25,17 +25,21 @@ class Journal:
         if error is None:
             return
         what = outcome.reason or str(error)
-        hint = f" ({error.hint})" if isinstance(error, Unavailable) and error.hint else ""
+        hint = f" ({error.hint})" if error.hint else ""
         topic = f", topic {outcome.record.topic}" if outcome.record else ""
+        event = f", event {outcome.event.id}" if outcome.event else ""
         self._warn(
             (endpoint, outcome.source, error.slug, str(error)),
-            f"webhook answered {error.status.value}: source {outcome.source}{topic}: {what}{hint}",
+            f"webhook answered {error.status.value}: endpoint {endpoint}, source {outcome.source}{topic}{event}:"
+            f" {what}{hint}",
         )
 
     def misconfigured(self, endpoint: str, source: str, error: SettingsInvalid) -> None:
         """Note that a request met settings that cannot work."""
         self.counts[error.slug] += 1
-        self._warn((endpoint, source, error.slug), f"webhook answered 500: source {source}: {error}")
+        self._warn(
+            (endpoint, source, error.slug), f"webhook answered 500: endpoint {endpoint}, source {source}: {error}"
+        )
 
     def _warn(self, key: object, line: str) -> None:
         suppressed = self._limit.take(key, now=self._clock.monotonic())

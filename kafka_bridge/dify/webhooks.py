@@ -34,7 +34,7 @@ class Webhooks:
             cluster = call.hook.target()
         except SettingsInvalid as error:
             # A name that is not configured came with the request: it is neither logged nor counted apart.
-            known = name if name in call.hook.settings.sources else "unknown"
+            known = name if call.hook.knows(name) else "unknown"
             self._journal.misconfigured(call.endpoint, known, error)
             raise
 

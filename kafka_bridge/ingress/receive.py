@@ -22,6 +22,9 @@ from kafka_bridge.ingress.templates import MissingValue
 # Ids and types become header values, log entries and answers; real ones are a few dozen characters long.
 MAX_NAME_CHARS: Final = 512
 
+# Of a topic's name that is no good, in the log.
+MAX_SHOWN_CHARS: Final = 100
+
 type Send = Callable[[Record], Delivery]
 """Publishes one record and returns once the broker has acknowledged it. Raises BridgeError."""
 
@@ -122,10 +125,14 @@ def _topic(content: Content, source: Source, named: Mapping[str, str | None]) ->
     except MissingValue as error:
         raise Unroutable(f"The topic cannot be made: {error}.") from error
     if not is_topic_name(topic):
-        raise Unroutable("The topic that the event leads to is not a legal topic name.")
+        raise Unroutable("The topic that the event leads to is not a legal topic name.", hint=_shown(topic))
     if not source.allows(topic):
-        raise Unroutable("The topic that the event leads to is not among the allowed topics.")
+        raise Unroutable("The topic that the event leads to is not among the allowed topics.", hint=_shown(topic))
     return topic
+
+
+def _shown(topic: str) -> str:
+    return ascii(topic[:MAX_SHOWN_CHARS])
 
 
 def answer(outcome: Outcome) -> Outbound:

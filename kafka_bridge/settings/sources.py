@@ -9,6 +9,7 @@ import orjson
 
 from kafka_bridge.settings.reader import Reader
 from kafka_bridge.settings.secret import Secret
+from kafka_bridge.settings.table import SETTINGS
 
 DEFAULT_SOURCE: Final = "default"
 # A source's name is a path segment and, by default, part of a topic's name.
@@ -45,6 +46,8 @@ class SourceSettings:
     topic: str
     key: str
     scheme_options: Mapping[str, object] = field(default_factory=dict)
+    untouched: bool = False
+    """Nobody has set it up: no secret, no scheme chosen, no entry of its own."""
 
 
 def read_sources(reader: Reader) -> Mapping[str, SourceSettings]:
@@ -85,6 +88,7 @@ def _source(
         secret_setting="webhook_secret" if own_field else "source_secrets",
         topic=_text(reader, name, entry, "topic") or reader.text("topic"),
         key=_text(reader, name, entry, "key") or reader.text("key"),
+        untouched=default and not entry and _is_form_of_another(reader),
     )
     return source if len(reader.problems) == before else None
 
@@ -95,6 +99,11 @@ def _text(reader: Reader, source: str, entry: Mapping[str, object], name: str) -
         reader.problem("sources", f"{name} must be a text", source=source)
         return ""
     return value.strip()
+
+
+def _is_form_of_another(reader: Reader) -> bool:
+    # The form saves the first scheme of its list when nobody has chosen one.
+    return reader.secret("webhook_secret") is None and reader.text("scheme") == SETTINGS["scheme"].default
 
 
 def _own_secret(reader: Reader) -> SourceSecret:

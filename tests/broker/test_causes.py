@@ -24,6 +24,11 @@ EVENTS = [
     ),
     (
         TRANSPORT,
+        "ssl://localhost:1/bootstrap: Disconnected: connection reset by peer (after 0ms in state SSL_HANDSHAKE)",
+        Cause.TLS_HANDSHAKE_FAILED,
+    ),
+    (
+        TRANSPORT,
         "ssl://localhost:1/bootstrap: SSL handshake failed: Disconnected: SSL connection closed by peer: connecting to",
         Cause.TLS_HANDSHAKE_FAILED,
     ),

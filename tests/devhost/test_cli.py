@@ -189,7 +189,7 @@ def test_a_port_that_is_taken_is_named(given, plugin: MakePlugin):
 
         status, output = run("serve", "--endpoint", given, "--plugin", str(plugin()), "--port", str(port))
 
-    assert (status, output) == (1, f"Error: port {port}: Address already in use")
+    assert (status, output) == (1, f"Error: port {port}: Address already in use; choose another one with --port")
 
 
 def test_a_plugin_that_does_not_start_is_reported_with_its_last_words(given, plugin: MakePlugin):

@@ -124,3 +124,7 @@ def test_secrets_are_in_no_detail():
 
     assert "NEVERSHOWN" not in json.dumps(document)
     assert TOKEN not in json.dumps(document)
+
+
+def test_a_sender_that_cannot_work_is_seen_without_a_token():
+    assert show(sources='{"bad": {"scheme": "x"}}')[1]["status"] == "degraded"

@@ -273,3 +273,16 @@ def test_there_is_room_for_the_hooks_of_a_whole_installation():
 @pytest.mark.parametrize("name", ["topic", "app", "webhook_secret", "concurrency", "of_another_version"])
 def test_whatever_the_platform_saved_there_is_a_hook(name, value):
     assert Hooks().get({**FULL, name: value}) is not None
+
+
+def test_a_default_sender_that_nobody_set_up_is_no_problem_beside_others():
+    others = {"sources": FULL["sources"], "source_secrets": FULL["source_secrets"], "scheme": "hmac"}
+    hook = compile_hook({"bootstrap_servers": FULL["bootstrap_servers"], "security_protocol": "SSL", **others})
+
+    assert (hook.problems, hook.degraded) == ((), False)
+    with pytest.raises(NotFound):
+        hook.source("default")
+
+
+def test_a_sender_that_cannot_work_degrades_the_hook():
+    assert compile_hook({**FULL, "source_secrets": ""}).degraded

@@ -23,7 +23,7 @@ from tests.stand_ins import Registry, clock_at, request, saved
 TOKEN = "not-a-real-token"
 HOOK = compile_hook(saved(scheme="none", api_token=TOKEN, sources='{"shop": {"scheme": "none"}}'))
 METHODS = ("GET", "HEAD", "POST", "PUT", "DELETE", "OPTIONS")
-# The contract: DESIGN §3.
+# The contract with senders and scripts.
 PUBLIC = {
     "/webhook": {"POST", "GET", "HEAD", "OPTIONS"},
     "/webhook/shop": {"POST", "GET", "HEAD", "OPTIONS"},
