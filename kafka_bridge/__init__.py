@@ -19,7 +19,8 @@ One line per module, lowest first; each imports only from lines above it (`tests
     broker.{ports,causes,config}    the broker's interface, its errors in our words, its properties
     broker.{loops,greenlets,trust}  greenlets or threads; whose certificates are trusted
     broker.kafka                    the ports on confluent_kafka
-    broker.{pump,bridge,registry}   a native thread per producer; one wake-up per report; who shares a producer
+    broker.{pump,batch,bridge}      a native thread per producer; what one caller has sent; one wake-up per report
+    broker.registry                 who shares a producer
     dify.{hooks,call,journal}       a configured endpoint; one request to it; the log lines
     dify.{webhooks,health,routes}   the handlers, and the table of paths
     dify.http                       the platform's request and answer; the error boundary

@@ -18,7 +18,7 @@
 Nothing here derives from `ValueError`: the platform turns an escaping `ValueError` into a 404 with its text.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from enum import StrEnum
 from http import HTTPStatus
 from types import MappingProxyType
@@ -52,6 +52,17 @@ _RETRY_AFTER_S: Final = MappingProxyType(
         Cause.PUBLISHING_DISABLED: 60,
     }
 )
+
+
+# An operator mends a few things at a time; an answer's line above 5 MiB would be the end of the process.
+MAX_TOLD: Final = 10
+
+
+def first_of(problems: Iterable[str]) -> tuple[str, ...]:
+    """Each sentence once, the first `MAX_TOLD` of them, then the number of the others."""
+    distinct = tuple(dict.fromkeys(problems))
+    more = len(distinct) - MAX_TOLD
+    return (*distinct[:MAX_TOLD], f"and {more} more.") if more > 0 else distinct
 
 
 class BridgeError(Exception):
@@ -162,15 +173,16 @@ class SettingsInvalid(BridgeError):
     """The endpoint's settings do not allow this request to be served.
 
     `problems` are sentences that name the settings by the labels that the operator sees; they never quote a value.
+    Of many the first are kept, and how many more there are.
     """
 
     status = HTTPStatus.INTERNAL_SERVER_ERROR
     slug = "settings-invalid"
     title = "The endpoint's settings are invalid"
 
-    def __init__(self, problems: Sequence[str]) -> None:
-        super().__init__(" ".join(problems))
-        self.problems = tuple(problems)
+    def __init__(self, problems: Iterable[str]) -> None:
+        self.problems = first_of(problems)
+        super().__init__(" ".join(self.problems))
 
 
 class Internal(BridgeError):

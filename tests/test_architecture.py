@@ -29,7 +29,7 @@ LAYERS = [
     "ingress.source",
     "ingress.receive",
     "broker.loops broker.trust",
-    "broker.pump broker.greenlets",
+    "broker.pump broker.greenlets broker.batch",
     "broker.bridge",
     "broker.registry broker.kafka.partitions broker.kafka.translate",
     "broker.kafka.admin broker.kafka.consumer broker.kafka.producer",
@@ -41,7 +41,7 @@ LAYERS = [
 ]
 # Modules that may do I/O, hold locks, know the time. All others say that they are pure.
 EDGES = {
-    "broker": "bridge greenlets loops pump registry trust",
+    "broker": "batch bridge greenlets loops pump registry trust",
     "broker.kafka": "admin consumer partitions producer translate",
     "dify": "app call health hooks http journal routes webhooks",
 }

@@ -91,6 +91,18 @@ def test_settings_invalid_tells_every_problem():
     assert str(error) == "Topic: missing. Record key: wrong."
 
 
+def test_settings_invalid_tells_a_problem_once():
+    assert errors.SettingsInvalid(["Topic: wrong."] * 42_500).problems == ("Topic: wrong.",)
+
+
+def test_settings_invalid_tells_the_first_ten_problems_and_how_many_more_there_are():
+    ten = [f"{number}." for number in range(10)]
+
+    assert errors.SettingsInvalid(ten).problems == tuple(ten)
+    assert errors.SettingsInvalid([*ten, "10.", "11.", "0."]).problems == (*ten, "and 2 more.")
+    assert str(errors.SettingsInvalid([*ten, "10."])).endswith(" 9. and 1 more.")
+
+
 def test_internal_tells_the_incident_and_nothing_else():
     error = errors.Internal("0badcafe")
 

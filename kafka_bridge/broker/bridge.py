@@ -20,6 +20,7 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Final
 
+from kafka_bridge.broker.batch import Batch
 from kafka_bridge.broker.loops import Loop, Waiter
 from kafka_bridge.broker.ports import ClientDead, Report
 from kafka_bridge.broker.pump import IDLE_S, INTEREST_S, SILENCE_S, VERDICT_S, MakeClient, Pump, Situation, State
@@ -31,47 +32,12 @@ logger = logging.getLogger(__name__)
 
 # Each caller occupies one of the SDK's 1000 workers; a cluster that hangs must leave enough for everybody else.
 MAX_WAITING: Final = 400
+# Whoever only asks whether a cluster that hangs can be reached: more of them get the last verdict.
+MAX_CHECKING: Final = 8
 # A dead client (bad properties, a fatal error) is rebuilt at most once per this many seconds.
 REBUILD_S: Final = 1.0
 # Health asks the cluster again when the last sign of life is older than this.
 FRESH_S: Final = 10.0
-
-
-class _Batch:
-    """Records of one caller and what became of them."""
-
-    __slots__ = ("error", "pending", "results", "waiter")
-
-    def __init__(self, size: int, waiter: Waiter) -> None:
-        self.results: list[Delivery | None] = [None] * size
-        self.pending = size
-        self.error: BridgeError | None = None
-        self.waiter = waiter
-
-    def settle(self, index: int, result: Delivery | BridgeError) -> None:
-        """Note one report; the caller goes on when all are there. Reports after `fail` change nothing."""
-        if self.pending <= 0:
-            return
-        if isinstance(result, Delivery):
-            self.results[index] = result
-        else:
-            self.error = self.error or result
-        self.pending -= 1
-        if self.pending == 0:
-            self.waiter.wake()
-
-    def fail(self, error: BridgeError) -> None:
-        """Let the caller go with `error`, whatever the reports may still say."""
-        if self.pending > 0:
-            self.pending = 0
-            self.error = error
-            self.waiter.wake()
-
-    def deliveries(self) -> tuple[Delivery, ...]:
-        """All of them. Raises the first error."""
-        if self.error is not None:
-            raise self.error
-        return tuple(delivery for delivery in self.results if delivery is not None)
 
 
 class Connection:
@@ -94,11 +60,12 @@ class Connection:
         self._pumping = False
         self._error: BridgeError | None = None
         self._announced_up: bool | None = None
-        self._batches: dict[_Batch, None] = {}
+        self._batches: dict[Batch, None] = {}
         self._callers: dict[Waiter, None] = {}
-        self._reports: deque[tuple[_Batch, int, Report]] = deque()
+        self._reports: deque[tuple[Batch, int, Report]] = deque()
         self._lookout = loop.lookout(self._look)
         self._waiting = 0
+        self._checking = 0
         self._alive_at = now - FRESH_S
         self._dead_at = now - REBUILD_S
 
@@ -112,7 +79,7 @@ class Connection:
     @property
     def waiting(self) -> int:
         """Callers that wait for an acknowledgement, or for the cluster."""
-        return self._waiting
+        return self._waiting + self._checking
 
     def send(self, record: Record, *, timeout_s: float) -> Delivery:
         """Publish one record. Raises BridgeError."""
@@ -128,9 +95,10 @@ class Connection:
             if self._waiting >= MAX_WAITING:
                 raise Unavailable(Cause.QUEUE_FULL, f"{self._waiting} requests wait for {self._name}")
             self._waiting += 1
-            self._want(records[0].topic)
-        batch = _Batch(len(records), self._loop.waiter())
+        batch = Batch(len(records), self._loop.waiter())
         try:
+            with self._loop.lock:
+                self._want(records[0].topic)
             self._until_up(deadline)
             with self._loop.lock:
                 self._queue(records, batch)
@@ -149,7 +117,14 @@ class Connection:
             self._want(self._now.topic or topic)
             if self._clock.monotonic() - self._alive_at > FRESH_S:
                 self.doubted()
-        self._until_up(self._clock.monotonic() + timeout_s)
+            if self._checking >= MAX_CHECKING and self._now.state is not State.UP:
+                raise self._error or self._now.likely
+            self._checking += 1
+        try:
+            self._until_up(self._clock.monotonic() + timeout_s)
+        finally:
+            with self._loop.lock:
+                self._checking -= 1
 
     def close(self) -> None:
         """Let go of the client; whoever still waits gets an error."""
@@ -209,9 +184,13 @@ class Connection:
         situation.wanted_at = now
         situation.topic = topic or situation.topic
         if not self._pumping and now - self._dead_at >= REBUILD_S and situation.state is not State.CLOSED:
-            self._pumping = True
             situation.state, situation.doubted_at, situation.trouble = State.STARTING, now, None
-            self._loop.start_thread(self._pump.run)
+            try:
+                self._loop.start_thread(self._pump.run)
+            except RuntimeError as error:
+                self.died(Unavailable(Cause.QUEUE_FULL, "the process has no thread left"))
+                raise Unavailable(Cause.QUEUE_FULL, "the process has no thread left") from error
+            self._pumping = True
 
     def _until_up(self, deadline: float) -> None:
         while self._now.state is not State.UP:
@@ -227,7 +206,7 @@ class Connection:
                 with self._loop.lock:
                     self._callers.pop(waiter, None)
 
-    def _queue(self, records: Sequence[Record], batch: _Batch) -> None:
+    def _queue(self, records: Sequence[Record], batch: Batch) -> None:
         client = self._now.client
         if client is None or self._now.state is not State.UP:
             raise self._error or self._now.likely
@@ -255,11 +234,11 @@ class Connection:
             self._lookout.stop()
             self._now.served = False
 
-    def _on_report(self, batch: _Batch, index: int, error: object, message: object) -> None:
+    def _on_report(self, batch: Batch, index: int, error: object, message: object) -> None:
         # Inside the client's poll, on whatever thread that is: nobody is woken from here.
         self._reports.append((batch, index, (error, message)))
 
-    def _settle(self, batch: _Batch, index: int, report: Report) -> None:
+    def _settle(self, batch: Batch, index: int, report: Report) -> None:
         client = self._now.client
         result = client.read(report) if client is not None else None
         if result is None:

@@ -2,10 +2,12 @@
 
 import re
 from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 from typing import Final
 
 from kafka_bridge.settings.cluster import Cluster, Scalar
 from kafka_bridge.settings.reader import Problem
+from kafka_bridge.settings.table import SETTINGS
 
 # Senders give up after 8 to 25 s (an answer must be there after 9 s at the latest); expiry is scanned once a second.
 DELIVERY_TIMEOUT_MS: Final = 8000
@@ -87,7 +89,30 @@ _PRODUCER_ONLY: Final = frozenset(
     }
 )
 
-_PROPERTY: Final = re.compile(r"[a-z]{1,20}(\.[a-z0-9]{1,20}){0,6}")
+_PROPERTY: Final = re.compile(r"[a-z]{1,20}(\.[a-z0-9]{1,20}){1,6}")
+# Where the library's refusals have the name of a property (2.16), and its own names for some.
+_NAMED: Final = re.compile(
+    r'property "([a-z.]+)"|value for "([a-z.]+)"|`([a-z.]+)`|\b([a-z.]+) failed:|Unsupported ([a-z.]+):'
+)
+_ALIASES: Final = MappingProxyType(
+    {
+        "compression.codec": "compression.type",
+        "fetch.message.max.bytes": "max.partition.fetch.bytes",
+        "queue.buffering.max.ms": "linger.ms",
+    }
+)
+_REFUSED: Final = "is refused by the client library"
+_LABELS: Final = MappingProxyType({name: setting.label for name, setting in SETTINGS.items()})
+# Otherwise: what stands in its text, the setting that it means, and what to say of it.
+_REFUSALS: Final = (
+    ("ssl.ca.", "ssl_ca_pem", _REFUSED),
+    ("key values mismatch", "ssl_key_pem", f"does not belong to “{_LABELS['ssl_certificate_pem']}”"),
+    ("ssl.key.", "ssl_key_pem", f"{_REFUSED}: it, or “{_LABELS['ssl_key_password']}”, is wrong"),
+    ("ssl.certificate.", "ssl_certificate_pem", _REFUSED),
+    ("sasl.oauthbearer", "oauth_token_url", _REFUSED),
+    ("sasl.username", "sasl_username", _REFUSED),
+    ("sasl.mechanism", "sasl_mechanism", _REFUSED),
+)
 
 type Properties = dict[str, Scalar]
 
@@ -95,9 +120,10 @@ type Properties = dict[str, Scalar]
 def problems(cluster: Cluster) -> Sequence[Problem]:
     """What is wrong with the extra client properties."""
     found = [
-        Problem("client_config", f"does not allow {_shown(name)}")
-        for name, _ in cluster.client_config
-        if name not in ALLOWED
+        Problem("client_config", text)
+        for text in dict.fromkeys(
+            f"does not allow {_shown(name)}" for name, _ in cluster.client_config if name not in ALLOWED
+        )
     ]
     limit = dict(cluster.client_config).get("message.max.bytes", MESSAGE_MAX_BYTES)
     if not isinstance(limit, int) or isinstance(limit, bool) or not 1000 <= limit <= 10**9:  # noqa: PLR2004
@@ -107,8 +133,21 @@ def problems(cluster: Cluster) -> Sequence[Problem]:
 
 
 def _shown(name: str) -> str:
-    # Only what looks like a property is quoted: anything may have been pasted into the wrong place.
-    return f"the property {name}" if _PROPERTY.fullmatch(name) else "a name that is no property's"
+    # Only what looks like a property is quoted: anything may have been pasted into the wrong place. Without a dot
+    # (acks) nothing tells a property from a password.
+    return f"the property {name}" if _PROPERTY.fullmatch(name) else "a name in it (shown are only names with dots)"
+
+
+def refusal(text: str) -> Problem:
+    """What the client library means when it refuses properties with `text`, which may quote values and is not told."""
+    for match in _NAMED.finditer(text):
+        name = _ALIASES.get(found := next(filter(None, match.groups())), found)
+        if name in ALLOWED:
+            return Problem("client_config", f"the client library refuses the value of {name}")
+    return next(
+        (Problem(setting, told) for mark, setting, told in _REFUSALS if mark in text),
+        Problem("client_config", _REFUSED),
+    )
 
 
 def message_limit(cluster: Cluster) -> int:

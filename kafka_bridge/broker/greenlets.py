@@ -10,7 +10,7 @@ from contextlib import AbstractContextManager, nullcontext
 from typing import Any, Final
 
 import gevent
-from gevent import monkey
+from gevent import getcurrent, monkey
 from gevent.hub import Waiter as HubWaiter
 from gevent.hub import get_hub
 
@@ -41,7 +41,11 @@ class _GreenletWaiter:
             timer.close()
 
     def wake(self) -> None:
-        self._waiter.switch(True)
+        if getcurrent() is self._hub:
+            self._waiter.switch(True)
+        else:
+            # One caller's failure may be another one's news; only the hub may switch.
+            self._hub.loop.run_callback(self._waiter.switch, True)
 
 
 class _Timer:

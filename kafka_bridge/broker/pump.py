@@ -5,6 +5,8 @@ troubles, and closes the client. What it finds it posts to the loop; what the lo
 """
 
 import logging
+import secrets
+import traceback
 from collections.abc import Callable
 from dataclasses import dataclass
 from enum import Enum, auto
@@ -24,7 +26,11 @@ VERDICT_S: Final = 1.0
 # Without any word from the cluster (a frozen broker, a black hole) the verdict takes as long as a delivery.
 SILENCE_S: Final = 8.0
 POLL_S: Final = 0.1
+# A question waits this long for its answer at first, and longer each time: the library throws a late one away. Not that
+# long while callers wait for a cause that is known in part: more of it is learnt only between two questions.
 REACH_S: Final = 0.3
+REACH_SILENT_S: Final = 3.0
+REACH_HURRIED_S: Final = 0.6
 # Pause between two questions while the cluster is away.
 RETRY_S: Final = 0.3
 # How long after the last caller the pump goes on asking whether a lost cluster is back.
@@ -107,6 +113,7 @@ class Pump:
         self._listener = listener
         self._loop = loop
         self._clock = clock
+        self._patience_s = REACH_S
 
     def run(self) -> None:
         """Serve one client until it is closed, or dead."""
@@ -122,9 +129,11 @@ class Pump:
         except Exception as error:  # noqa: BLE001 - a thread that dies silently would leave every caller waiting
             self._loop.post(partial(self._defect, error))
         finally:
-            if client is not None:
-                client.close()
-            self._loop.post(self._listener.stopped)
+            try:
+                if client is not None:
+                    client.close()
+            finally:
+                self._loop.post(self._listener.stopped)
 
     def _serve(self, client: ProducerClient) -> None:
         situation = self._situation
@@ -140,11 +149,15 @@ class Pump:
 
     def _ask(self, client: ProducerClient) -> None:
         """Ask whether the cluster can be reached, and tell the loop; then serve the client for a moment."""
-        situation, now = self._situation, self._clock.monotonic()
-        if now - situation.wanted_at < INTEREST_S and client.reach(situation.topic, REACH_S):
-            self._loop.post(self._listener.reached)
-            return
-        trouble, elapsed = situation.trouble, now - situation.doubted_at
+        situation = self._situation
+        if self._clock.monotonic() - situation.wanted_at < INTEREST_S:
+            if client.reach(situation.topic, self._patience_s):
+                self._patience_s = REACH_S
+                self._loop.post(self._listener.reached)
+                return
+            hurried = situation.trouble is not None and situation.state is not State.DOWN
+            self._patience_s = min(self._patience_s * 2, REACH_HURRIED_S if hurried else REACH_SILENT_S)
+        trouble, elapsed = situation.trouble, self._clock.monotonic() - situation.doubted_at
         known = trouble is not None and trouble.cause is not None
         if (known and (is_decisive(situation.likely.cause) or elapsed >= VERDICT_S)) or elapsed >= SILENCE_S:
             if situation.state is not State.DOWN:
@@ -164,5 +177,8 @@ class Pump:
             self._loop.post(self._listener.doubted)
 
     def _defect(self, error: Exception) -> None:
-        self._loop.log(partial(logger.error, "a defect in the bridge to Kafka", exc_info=error))
-        self._listener.died(Internal("kafka-pump"))
+        # As in `dify.http`: without the exception's own text, and in the message, because the SDK prints nothing else.
+        incident = secrets.token_hex(4)
+        trace = "".join(traceback.format_tb(error.__traceback__))
+        self._loop.log(partial(logger.error, "incident %s: %s\n%s", incident, type(error).__qualname__, trace))
+        self._listener.died(Internal(incident))

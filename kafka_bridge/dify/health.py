@@ -6,7 +6,7 @@ from typing import Final
 
 from kafka_bridge.broker.registry import ProducerRegistry
 from kafka_bridge.dify.call import Call
-from kafka_bridge.errors import BridgeError, Cause, SettingsInvalid, Unavailable
+from kafka_bridge.errors import BridgeError, Cause, SettingsInvalid, Unavailable, first_of
 from kafka_bridge.http import Outbound, json_reply
 from kafka_bridge.ingress.source import Source
 
@@ -53,11 +53,10 @@ class Health:
 
 
 def _detail(call: Call, error: BridgeError | None) -> dict[str, object]:
-    problems = [str(problem) for problem in call.hook.problems]
-    if isinstance(error, SettingsInvalid):
-        problems += [text for text in error.problems if text not in problems]
+    # What the client library refuses is not among the hook's problems; what left the hook without a cluster is.
+    refused = error.problems if isinstance(error, SettingsInvalid) and call.hook.cluster is not None else ()
     detail: dict[str, object] = {
-        "problems": problems,
+        "problems": first_of((*refused, *map(str, call.hook.problems))),
         "sources": {name: source.scheme_id for name, source in call.hook.sources.items()},
     }
     if error is not None and error.hint:

@@ -19,6 +19,9 @@ from kafka_bridge.settings.table import Part
 
 # One process serves every endpoint of every workspace of the installation.
 MAX_HOOKS: Final = 512
+# Of their settings, as they were saved: once as the key, once for what is compiled from them, and once for every
+# source, as what a hook keeps in memory grows with both.
+MAX_BYTES: Final = 32 * 1024 * 1024
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -88,18 +91,26 @@ def _broken(problems: Sequence[Problem], part: Part) -> bool:
 class Hooks:
     """Compiled hooks by the content of their settings; the least recently used ones are forgotten."""
 
-    def __init__(self, capacity: int = MAX_HOOKS) -> None:
+    def __init__(self, capacity: int = MAX_HOOKS, capacity_bytes: int = MAX_BYTES) -> None:
         self._capacity = capacity
-        self._compiled: OrderedDict[bytes, Hook] = OrderedDict()
+        self._capacity_bytes = capacity_bytes
+        self._bytes = 0
+        self._compiled: OrderedDict[bytes, tuple[Hook, int]] = OrderedDict()
 
     def get(self, saved: Mapping[str, object]) -> Hook:
         """The hook for what the platform saved."""
         key = orjson.dumps(saved)
-        hook = self._compiled.get(key)
-        if hook is None:
-            hook = self._compiled[key] = compile_hook(saved)
-            if len(self._compiled) > self._capacity:
-                self._compiled.popitem(last=False)
-        else:
+        if (found := self._compiled.get(key)) is not None:
             self._compiled.move_to_end(key)
+            return found[0]
+        hook = compile_hook(saved)
+        self._keep(key, hook, len(key) * (2 + len(hook.sources)))
         return hook
+
+    def _keep(self, key: bytes, hook: Hook, size_bytes: int) -> None:
+        self._compiled[key] = hook, size_bytes
+        self._bytes += size_bytes
+        # The newest stays, whatever its size: its sender comes again, and those that went are compiled in no time.
+        while len(self._compiled) > 1 and (len(self._compiled) > self._capacity or self._bytes > self._capacity_bytes):
+            _, (_, gone_bytes) = self._compiled.popitem(last=False)
+            self._bytes -= gone_bytes

@@ -22,6 +22,8 @@ logger = logging.getLogger(__name__)
 
 # How an empty body arrives: the daemon writes it as an empty chunked one, and the SDK does not decode the chunks.
 EMPTY_CHUNKED_BODY: Final = b"0\r\n\r\n"
+# An answer is one line of hex on stdout, and one above 5 MiB kills the process. No answer of ours comes near.
+MAX_ANSWER_BYTES: Final = 1024 * 1024
 
 
 class Session(Protocol):
@@ -105,4 +107,8 @@ def _path(path_info: str) -> str:
 
 def to_response(outbound: Outbound) -> Response:
     """Our answer as the SDK wants it."""
+    if len(outbound.body) > MAX_ANSWER_BYTES:
+        incident = secrets.token_hex(4)
+        logger.error("incident %s: an answer of %d bytes", incident, len(outbound.body))
+        outbound = problem(Internal(incident))
     return Response(outbound.body, outbound.status, outbound.headers, content_type=outbound.content_type)

@@ -1,5 +1,7 @@
 """`scheme_options`: the parameters of the scheme `hmac`, checked and put into its row. Pure."""
 
+import re
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import replace
 from types import MappingProxyType
@@ -11,6 +13,11 @@ from kafka_bridge.ingress.signatures import ALGORITHMS, ENCODINGS, FIELDS, KEY_E
 
 _CHOICES: Final = MappingProxyType({"algorithm": ALGORITHMS, "encoding": ENCODINGS, "key_encoding": KEY_ENCODINGS})
 _TEXTS: Final = frozenset({"header", "prefix", "template", "separator", "element", "id", "type"})
+# Longer than any that a sender documents.
+MAX_CHARS: Final = 1000
+_FIELD: Final = re.compile(f"{{({'|'.join(FIELDS)})}}")
+# A token of RFC 9110 without the underscore: the platform answers a request with such a header by itself.
+_HEADER: Final = re.compile(r"[!#$%&'*+.^`|~0-9A-Za-z-]+", re.ASCII)
 _TIMESTAMP_SOURCES: Final = ("header", "element", "body")
 
 
@@ -32,7 +39,7 @@ def with_options(scheme: Scheme, options: Mapping[str, object]) -> Scheme:
     id_location = _location("id", texts.pop("id")) if "id" in texts else None
     type_location = _location("type", texts.pop("type")) if "type" in texts else None
     if "header" in texts:
-        texts["header"] = texts["header"].lower()
+        texts["header"] = _header("header", texts["header"]).lower()
     if "prefix" not in texts:
         # As by default: senders write the algorithm before the signature, or nothing.
         signature = replace(signature, prefix=f"{choices.get('algorithm', signature.algorithm)}=", prefix_optional=True)
@@ -50,14 +57,19 @@ def with_options(scheme: Scheme, options: Mapping[str, object]) -> Scheme:
 
 
 def _check(signature: Hmac) -> None:
-    if not signature.header:
-        raise BadOptions("header must not be empty")
-    if unknown := signature.placeholders - set(FIELDS):
-        raise BadOptions(f"template does not know {{{min(unknown)}}}; it knows {', '.join(FIELDS)}")
+    places = Counter(_FIELD.findall(signature.template))
+    if set("{}") & set(_FIELD.sub("", signature.template)):
+        # A sender signs what it signs: with a brace that is taken for a text its every request would be refused.
+        raise BadOptions(f"template knows {', '.join(f'{{{name}}}' for name in FIELDS)} only, and no other brace")
+    if any(count > 1 for count in places.values()):
+        raise BadOptions("template may contain each placeholder once")
     if "body" not in signature.placeholders:
         raise BadOptions("template must contain {body}: nothing else would be under the signature")
     if "id" in signature.placeholders and signature.id is None:
         raise BadOptions("template uses {id}, so id must say where it stands")
+    if "id" in signature.placeholders and signature.id is not None and signature.id.in_body:
+        # The body would have to be parsed before anybody has verified it.
+        raise BadOptions("template uses {id}, so id must stand in a header: the body is under the signature anyway")
     timestamp = signature.timestamp
     if timestamp is None:
         if "timestamp" in signature.placeholders:
@@ -75,11 +87,12 @@ def _timestamp(value: object) -> Timestamp:
     if not isinstance(tolerance, int) or isinstance(tolerance, bool) or not 1 <= tolerance <= 86_400:  # noqa: PLR2004
         raise BadOptions("timestamp.tolerance must be a number of seconds from 1 to 86400")
     name = _text("timestamp.name", value.get("name", ""))
+    source = _choice("timestamp.source", value.get("source", "header"), _TIMESTAMP_SOURCES)
     if not name:
         raise BadOptions("timestamp.name must not be empty")
     return Timestamp(
-        source=_choice("timestamp.source", value.get("source", "header"), _TIMESTAMP_SOURCES),
-        name=name,
+        source=source,
+        name=_header("timestamp.name", name) if source == "header" else name,
         unit=_choice("timestamp.unit", value.get("unit", "s"), UNITS),
         tolerance=tolerance,
     )
@@ -88,7 +101,17 @@ def _timestamp(value: object) -> Timestamp:
 def _text(name: str, value: object) -> str:
     if not isinstance(value, str):
         raise BadOptions(f"{name} must be a text")
+    if len(value) > MAX_CHARS:
+        raise BadOptions(f"{name} is longer than {MAX_CHARS} characters")
     return value
+
+
+def _header(name: str, text: str) -> str:
+    if not text:
+        raise BadOptions(f"{name} must not be empty")
+    if not _HEADER.fullmatch(text):
+        raise BadOptions(f"{name} must be a header's name: letters, digits and hyphens (underscores never arrive)")
+    return text
 
 
 def _choice(name: str, value: object, allowed: tuple[str, ...]) -> str:
@@ -99,6 +122,9 @@ def _choice(name: str, value: object, allowed: tuple[str, ...]) -> str:
 
 def _location(name: str, text: str) -> Location:
     try:
-        return Location(text)
+        location = Location(text)
     except ValueError as error:
         raise BadOptions(f"{name} must be header:NAME or body:PATH") from error
+    if not location.in_body:
+        _header(name, location.name)
+    return location

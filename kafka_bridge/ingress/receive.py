@@ -103,8 +103,14 @@ def _identify(content: Content, source: Source, now: float) -> Event:
         scheme=source.scheme_id,
         time=now,
         id_signed=found[1],
-        content_type=content.inbound.header("content-type"),
+        content_type=_content_type(content.inbound),
     )
+
+
+def _content_type(inbound: Inbound) -> str:
+    """It is not under the signature, and becomes a header: one of unusual length is left out."""
+    content_type = inbound.header("content-type")
+    return content_type if len(content_type) <= MAX_NAME_CHARS else ""
 
 
 def _route(content: Content, source: Source, event: Event) -> Record:

@@ -102,15 +102,18 @@ class HmacVerifier:
         candidates = self._candidates(header)
         if not candidates:
             raise Unverified("the signature has not the form that the scheme gives it")
-        timestamp = self._timestamp(content, header, now) if self._spec.timestamp else ""
+        timestamp = self._timestamp(content, header, now) if "timestamp" in self._spec.placeholders else ""
         signed = content.inbound.body if self._plain else self._signed(content, timestamp)
-        for key in self._keys:
-            digest = hmac.digest(key, signed, self._spec.algorithm)
-            expected = digest.hex().encode() if self._spec.encoding == "hex" else base64.b64encode(digest).rstrip(b"=")
-            for candidate in candidates:
-                if hmac.compare_digest(expected, candidate):
-                    return
-        raise Unverified("the signature does not match: another secret, or the body was changed on the way")
+        if not any(self._matches(key, signed, candidates) for key in self._keys):
+            raise Unverified("the signature does not match: another secret, or the body was changed on the way")
+        if self._spec.timestamp and not timestamp:
+            # It stands in the body, which is parsed only now: by whoever can sign.
+            self._timestamp(content, header, now)
+
+    def _matches(self, key: bytes, signed: bytes, candidates: list[bytes]) -> bool:
+        digest = hmac.digest(key, signed, self._spec.algorithm)
+        expected = digest.hex().encode() if self._spec.encoding == "hex" else base64.b64encode(digest).rstrip(b"=")
+        return any(hmac.compare_digest(expected, candidate) for candidate in candidates)
 
     def _candidates(self, header: str) -> list[bytes]:
         spec = self._spec
@@ -158,14 +161,17 @@ class HmacVerifier:
                 case "method":
                     parts.append(content.inbound.method.encode())
                 case _:
-                    parts.append(self._id(content).encode("utf-8", "replace"))
+                    parts.append(self._id(content, literal.decode()).encode("utf-8", "replace"))
             parts.append(literal)
         return b"".join(parts)
 
-    def _id(self, content: Content) -> str:
+    def _id(self, content: Content, separator: str) -> str:
         found = self._spec.id.find(content) if self._spec.id else None
         if not found:
             raise Unverified("no event id beside the signature")
+        if separator and separator in found and "timestamp" in self._spec.placeholders:
+            # Otherwise the border between id, timestamp and body could be moved, and an old event get a new time.
+            raise Unverified("the event id contains the character that separates it from what follows")
         return found
 
 

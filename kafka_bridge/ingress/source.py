@@ -39,9 +39,16 @@ def compile_sources(settings: EndpointSettings) -> tuple[Mapping[str, Source], S
     sources: dict[str, Source] = {}
     problems: list[Problem] = []
     allowed = tuple(Pattern(name) for name in settings.topic_allow)
+    verdicts: dict[str, bool] = {}
     for name, entry in settings.sources.items():
         found: list[Problem] = []
         source = _compile(entry, allowed, found)
+        constant = source.topic.constant if source is not None else None
+        if source is not None and constant is not None and not found:
+            if constant not in verdicts:
+                verdicts[constant] = source.allows(constant)
+            if not verdicts[constant]:
+                found.append(Problem("topic_allow", "does not allow the topic of this source", name))
         problems += found
         if source is not None and not found:
             sources[name] = source
@@ -69,17 +76,18 @@ def _compile(entry: SourceSettings, allowed: tuple[Pattern, ...], problems: list
     except BadSecret as error:
         problems.append(Problem(entry.secret_setting, str(error), entry.name))
         return None
+    setting = "topic"
     try:
         topic = compile_template(entry.topic, source=entry.name)
-    except BadTemplate as error:
-        problem("topic", str(error))
-        return None
-    try:
+        setting = "key"
         key = compile_template(entry.key, source=entry.name) if entry.key else None
     except BadTemplate as error:
-        problem("key", str(error))
+        problem(setting, str(error))
         return None
-    source = Source(
+    if topic.constant is not None and not is_topic_name(topic.constant):
+        problem("topic", "is not a legal topic name: letters, digits, dots, underscores and hyphens, at most 249")
+        return None
+    return Source(
         name=entry.name,
         scheme_id=entry.scheme,
         scheme=scheme,
@@ -89,12 +97,6 @@ def _compile(entry: SourceSettings, allowed: tuple[Pattern, ...], problems: list
         key=key,
         allowed=allowed,
     )
-    if (constant := topic.constant) is not None:
-        if not is_topic_name(constant):
-            problem("topic", "is not a legal topic name: letters, digits, dots, underscores and hyphens, at most 249")
-        elif not source.allows(constant):
-            problems.append(Problem("topic_allow", "does not allow the topic of this source", entry.name))
-    return source
 
 
 def _rotation(entry: SourceSettings) -> tuple[Secret, ...]:

@@ -13,6 +13,9 @@ from kafka_bridge.ingress.content import Content, Location
 _FIELD: Final = re.compile(r"\{([^{}]*)\}")
 # Values that the scheme finds; `{source}` is known when the template is compiled.
 NAMED: Final = ("type", "id")
+# A topic's name has 249 characters at most. What a template is compiled to is kept for every source that inherits it.
+MAX_CHARS: Final = 1000
+MAX_PLACES: Final = 32
 
 
 class BadTemplate(Exception):
@@ -48,22 +51,31 @@ class Template:
 
 def compile_template(text: str, *, source: str) -> Template:
     """The template in `text` for a source of that name. Raises BadTemplate."""
-    literals, places, end = [""], list[Location | str](), 0
+    if len(text) > MAX_CHARS:
+        raise BadTemplate(f"is longer than {MAX_CHARS} characters")
+    literals, places = list[str](), list[Location | str]()
+    literal, end = list[str](), 0
     for match in _FIELD.finditer(text):
-        literals[-1] += text[end : match.start()]
+        literal.append(text[end : match.start()])
         end = match.end()
-        where, dot, rest = match[1].partition(".")
         if match[1] == "source":
-            literals[-1] += source
-        elif match[1] in NAMED:
-            places.append(match[1])
-            literals.append("")
-        elif where in {"header", "body"} and dot and rest:
-            places.append(Location(f"{where}:{rest}"))
-            literals.append("")
-        else:
-            raise BadTemplate("knows {source}, {type}, {id}, {header.NAME} and {body.PATH} only")
-    literals[-1] += text[end:]
-    if any(brace in literal for literal in literals for brace in "{}"):
+            literal.append(source)
+            continue
+        literals.append("".join(literal))
+        places.append(_place(match[1]))
+        literal.clear()
+    literals.append("".join((*literal, text[end:])))
+    if any(brace in part for part in literals for brace in "{}"):
         raise BadTemplate("has a brace without its partner")
+    if len(places) > MAX_PLACES:
+        raise BadTemplate(f"has more than {MAX_PLACES} placeholders")
     return Template(tuple(literals), tuple(places), None if places else literals[0])
+
+
+def _place(name: str) -> Location | str:
+    if name in NAMED:
+        return name
+    where, _, rest = name.partition(".")
+    if where not in {"header", "body"} or not rest:
+        raise BadTemplate("knows {source}, {type}, {id}, {header.NAME} and {body.PATH} only")
+    return Location(f"{where}:{rest}")

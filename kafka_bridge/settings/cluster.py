@@ -16,6 +16,9 @@ from kafka_bridge.settings.table import AUTO
 
 _SERVER: Final = re.compile(r"(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._-]+)(:[0-9]{1,5})?")
 _OAUTH: Final = "OAUTHBEARER"
+# The client library has a thread and two file descriptors for each of them; the others are found through any.
+MAX_SERVERS: Final = 20
+MAX_PROPERTIES: Final = 100
 
 type Scalar = str | int | float | bool
 
@@ -110,15 +113,25 @@ def _protocol(reader: Reader, *, credentials: bool, certificates: bool) -> str:
 
 
 def _servers(reader: Reader) -> tuple[str, ...]:
-    servers = reader.names("bootstrap_servers")
-    if not servers:
+    before = len(reader.problems)
+    servers = reader.names("bootstrap_servers", most=MAX_SERVERS)
+    if not servers and len(reader.problems) == before:
         reader.problem("bootstrap_servers", "missing")
-    for server in servers:
-        match = _SERVER.fullmatch(server)
-        if match is None or int((match[2] or ":9092")[1:]) not in range(1, 65536):
-            reader.problem("bootstrap_servers", "must be host:port, several separated by commas")
-            break
+    if not all(map(_is_server, servers)):
+        text = "must be host:port, several separated by commas; only localhost and names with a dot go without a port"
+        reader.problem("bootstrap_servers", text)
     return servers
+
+
+def _is_server(text: str) -> bool:
+    match = _SERVER.fullmatch(text)
+    if match is None:
+        return False
+    host, port = match.groups()
+    if port is None:
+        # A bare word is as likely a password in the wrong field, and a server's name is shown in the log.
+        return host == "localhost" or host.startswith("[") or "." in host.strip(".")
+    return int(port[1:]) in range(1, 65536)
 
 
 def _pem(reader: Reader, name: str, expect: str) -> str:
@@ -134,11 +147,11 @@ def _pem(reader: Reader, name: str, expect: str) -> str:
 
 def _client_config(reader: Reader) -> tuple[tuple[str, Scalar], ...]:
     pairs: list[tuple[str, Scalar]] = []
-    for name, value in sorted(reader.json_object("client_config").items()):
-        if isinstance(value, str | int | float | bool):
-            pairs.append((name, value))
-        else:
+    for name, value in sorted(reader.json_object("client_config", most=MAX_PROPERTIES).items()):
+        if not isinstance(value, str | int | float | bool):
             reader.problem("client_config", "every value must be a text, a number, true or false")
+            break
+        pairs.append((name, value))
     return tuple(pairs)
 
 

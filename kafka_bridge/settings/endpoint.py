@@ -52,7 +52,7 @@ def parse(saved: Mapping[str, object]) -> EndpointSettings:
         cluster=read_cluster(reader),
         publishing=reader.choice("publishing") == ENABLED,
         sources=read_sources(reader),
-        topic_allow=reader.names("topic_allow"),
+        topic_allow=_topic_allow(reader),
         public_url=reader.text("public_url").rstrip("/"),
         consume=_consume(reader),
         api_token=_token(reader),
@@ -60,6 +60,15 @@ def parse(saved: Mapping[str, object]) -> EndpointSettings:
         mask_paths=reader.names("mask_paths"),
     )
     return replace(settings, problems=tuple(dict.fromkeys(reader.problems)))
+
+
+def _topic_allow(reader: Reader) -> tuple[str, ...]:
+    before = len(reader.problems)
+    names = reader.names("topic_allow")
+    if reader.text("topic_allow") and not names and len(reader.problems) == before:
+        # No name means that every topic is allowed: nobody who wrote something into the field wants that.
+        reader.problem("topic_allow", "names no topic")
+    return names
 
 
 def _token(reader: Reader) -> Secret | None:

@@ -13,6 +13,11 @@ from kafka_bridge.settings.table import SETTINGS, Part
 MAX_SETTING_CHARS: Final = 256 * 1024
 # More than any number here has; int() refuses some thousands of digits with an error of its own.
 MAX_DIGITS: Final = 18
+# Of a comma-separated list, and of one name in it (a topic's has 249 at most, a host's 253).
+MAX_NAMES: Final = 200
+MAX_NAME_CHARS: Final = 255
+# Of a JSON object.
+MAX_ENTRIES: Final = 1000
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,20 +56,20 @@ class Reader:
         """The value as it was saved, None when there is none."""
         return self._saved.get(name)
 
-    def text(self, name: str) -> str:
-        """A trimmed text; the default when nothing was saved."""
-        return self._string(name).strip() or SETTINGS[name].default
+    def text(self, name: str, *, source: str | None = None) -> str:
+        """A trimmed text; the default when nothing was saved. `source`: who alone suffers when it is wrong."""
+        return self._string(name, source).strip() or SETTINGS[name].default
 
-    def secret(self, name: str) -> Secret | None:
+    def secret(self, name: str, *, source: str | None = None) -> Secret | None:
         """A secret, verbatim; None when nothing or only white space was saved."""
-        value = self._string(name)
+        value = self._string(name, source)
         return Secret(value) if value.strip() else None
 
-    def choice(self, name: str) -> str:
+    def choice(self, name: str, *, source: str | None = None) -> str:
         """One of the setting's options."""
-        value = self.text(name)
+        value = self.text(name, source=source)
         if value not in SETTINGS[name].options:
-            self.problem(name, f"must be one of {', '.join(SETTINGS[name].options)}")
+            self.problem(name, f"must be one of {', '.join(SETTINGS[name].options)}", source=source)
             return SETTINGS[name].default
         return value
 
@@ -79,12 +84,18 @@ class Reader:
             return int(SETTINGS[name].default or low)
         return number
 
-    def names(self, name: str) -> tuple[str, ...]:
-        """A comma-separated list, without empty items."""
-        return tuple(item for item in (part.strip() for part in self.text(name).split(",")) if item)
+    def names(self, name: str, *, most: int = MAX_NAMES) -> tuple[str, ...]:
+        """A comma-separated list, without empty items; no more than `most` of them."""
+        items = tuple(item for item in (part.strip() for part in self.text(name).split(",")) if item)
+        if len(items) > most:
+            self.problem(name, f"has more than {most} entries")
+        if any(len(item) > MAX_NAME_CHARS for item in items):
+            self.problem(name, f"has an entry of more than {MAX_NAME_CHARS} characters")
+            return ()
+        return items[:most]
 
-    def json_object(self, name: str) -> Mapping[str, object]:
-        """A JSON object; empty when nothing was saved."""
+    def json_object(self, name: str, *, most: int = MAX_ENTRIES) -> Mapping[str, object]:
+        """A JSON object; empty when nothing was saved, or more than `most` entries."""
         value = self.text(name)
         if not value:
             return {}
@@ -96,16 +107,19 @@ class Reader:
         if not isinstance(parsed, dict):
             self.problem(name, "must be a JSON object")
             return {}
+        if len(parsed) > most:
+            self.problem(name, f"has more than {most} entries")
+            return {}
         return parsed
 
-    def _string(self, name: str) -> str:
+    def _string(self, name: str, source: str | None = None) -> str:
         value = self._saved.get(name)
         if value is None:
             return ""
         if not isinstance(value, str):
-            self.problem(name, "must be a text")
+            self.problem(name, "must be a text", source=source)
             return ""
         if len(value) > MAX_SETTING_CHARS:
-            self.problem(name, f"is longer than {MAX_SETTING_CHARS} characters")
+            self.problem(name, f"is longer than {MAX_SETTING_CHARS} characters", source=source)
             return ""
         return value

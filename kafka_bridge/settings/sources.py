@@ -14,6 +14,10 @@ from kafka_bridge.settings.table import SETTINGS
 DEFAULT_SOURCE: Final = "default"
 # A source's name is a path segment and, by default, part of a topic's name.
 _NAME: Final = re.compile(r"[a-zA-Z0-9._-]{1,64}", re.ASCII)
+MAX_SOURCES: Final = 100
+# Secrets of one rotation, or values of one secret: each is tried for, and kept with, every source that uses it.
+MAX_ROTATION: Final = 16
+MAX_SECRET_CHARS: Final = 4096
 _FIELDS: Final = frozenset({"scheme", "scheme_options", "secret", "topic", "key"})
 
 
@@ -52,8 +56,8 @@ class SourceSettings:
 
 def read_sources(reader: Reader) -> Mapping[str, SourceSettings]:
     """All sources that can be read, the default one among them; what is wrong with the others is in `reader`."""
-    entries: dict[str, object] = {DEFAULT_SOURCE: {}, **reader.json_object("sources")}
-    secrets = reader.json_object("source_secrets")
+    entries: dict[str, object] = {DEFAULT_SOURCE: {}, **reader.json_object("sources", most=MAX_SOURCES)}
+    secrets = _Secrets(reader)
     found: dict[str, SourceSettings] = {}
     for name, entry in entries.items():
         if not _NAME.fullmatch(name):
@@ -65,9 +69,35 @@ def read_sources(reader: Reader) -> Mapping[str, SourceSettings]:
     return found
 
 
-def _source(
-    reader: Reader, name: str, entry: dict[str, object], secrets: Mapping[str, object]
-) -> SourceSettings | None:
+class _Secrets:
+    """The setting `source_secrets`; each entry is parsed once, however many sources name it."""
+
+    def __init__(self, reader: Reader) -> None:
+        self._reader = reader
+        self._saved = reader.json_object("source_secrets")
+        self._parsed: dict[str, SourceSecret | NotASecret] = {}
+
+    def of(self, source: str, wanted: str) -> SourceSecret:
+        """The secret of a source that wants the entry of that name, or none in particular."""
+        entry = wanted or source
+        if entry not in self._saved:
+            if wanted:
+                text = "has no entry of the name that the source gives in secret"
+                self._reader.problem("source_secrets", text, source=source)
+            return SourceSecret()
+        if entry not in self._parsed:
+            try:
+                self._parsed[entry] = parse_secret(self._saved[entry])
+            except NotASecret as error:
+                self._parsed[entry] = error
+        found = self._parsed[entry]
+        if isinstance(found, NotASecret):
+            self._reader.problem("source_secrets", str(found), source=source)
+            return SourceSecret()
+        return found
+
+
+def _source(reader: Reader, name: str, entry: dict[str, object], secrets: _Secrets) -> SourceSettings | None:
     before = len(reader.problems)
     if entry.keys() - _FIELDS:
         # A field that is not understood may be one that was to keep events out of Kafka: fail closed. It is not quoted,
@@ -82,12 +112,12 @@ def _source(
     own_field = default and not wanted
     source = SourceSettings(
         name=name,
-        scheme=_text(reader, name, entry, "scheme") or (reader.choice("scheme") if default else "hmac"),
+        scheme=_text(reader, name, entry, "scheme") or (reader.choice("scheme", source=name) if default else "hmac"),
         scheme_options=options,
-        secret=_own_secret(reader) if own_field else _shared_secret(reader, name, wanted, secrets),
+        secret=_own_secret(reader) if own_field else secrets.of(name, wanted),
         secret_setting="webhook_secret" if own_field else "source_secrets",
-        topic=_text(reader, name, entry, "topic") or reader.text("topic"),
-        key=_text(reader, name, entry, "key") or reader.text("key"),
+        topic=_text(reader, name, entry, "topic") or reader.text("topic", source=name),
+        key=_text(reader, name, entry, "key") or reader.text("key", source=name),
         untouched=default and not entry and _is_form_of_another(reader),
     )
     return source if len(reader.problems) == before else None
@@ -103,30 +133,18 @@ def _text(reader: Reader, source: str, entry: Mapping[str, object], name: str) -
 
 def _is_form_of_another(reader: Reader) -> bool:
     # The form saves the first scheme of its list when nobody has chosen one.
-    return reader.secret("webhook_secret") is None and reader.text("scheme") == SETTINGS["scheme"].default
+    secret = reader.secret("webhook_secret", source=DEFAULT_SOURCE)
+    return secret is None and reader.text("scheme", source=DEFAULT_SOURCE) == SETTINGS["scheme"].default
 
 
 def _own_secret(reader: Reader) -> SourceSecret:
-    pasted = reader.secret("webhook_secret")
+    pasted = reader.secret("webhook_secret", source=DEFAULT_SOURCE)
     if pasted is None:
         return SourceSecret()
     try:
         return parse_secret(_maybe_json(pasted.reveal()))
     except NotASecret as error:
         reader.problem("webhook_secret", str(error), source=DEFAULT_SOURCE)
-        return SourceSecret()
-
-
-def _shared_secret(reader: Reader, source: str, wanted: str, secrets: Mapping[str, object]) -> SourceSecret:
-    entry = wanted or source
-    if entry not in secrets:
-        if wanted:
-            reader.problem("source_secrets", "has no entry of the name that the source gives in secret", source=source)
-        return SourceSecret()
-    try:
-        return parse_secret(secrets[entry])
-    except NotASecret as error:
-        reader.problem("source_secrets", str(error), source=source)
         return SourceSecret()
 
 
@@ -142,6 +160,11 @@ def _maybe_json(text: str) -> object:
 
 def parse_secret(value: object) -> SourceSecret:
     """A secret: one text verbatim, an array of texts (rotation), or an object of named texts. Raises NotASecret."""
+    values = value if isinstance(value, list) else value.values() if isinstance(value, dict) else (value,)
+    if len(values) > MAX_ROTATION:
+        raise NotASecret(f"holds more than {MAX_ROTATION} secrets")
+    if any(isinstance(item, str) and len(item) > MAX_SECRET_CHARS for item in values):
+        raise NotASecret(f"is longer than {MAX_SECRET_CHARS} characters")
     match value:
         case str() if value.strip():
             return SourceSecret(rotation=(Secret(value),))

@@ -74,7 +74,7 @@ SETTINGS: Final[Mapping[str, Setting]] = MappingProxyType(
         "sources": Setting("Sources (JSON)", Part.WEBHOOK),
         "source_secrets": Setting("Source secrets (JSON)", Part.WEBHOOK, Kind.SECRET),
         "topic_allow": Setting("Allowed topics", Part.WEBHOOK),
-        "public_url": Setting("Public URL", Part.WEBHOOK),
+        "public_url": Setting("Public URL", Part.MANAGE),
         "app": Setting("App to run", Part.CONSUME, Kind.APP),
         "consume_topics": Setting("Topics to consume", Part.CONSUME),
         "group_id": Setting("Consumer group", Part.CONSUME, default="kafka-bridge"),

@@ -29,6 +29,8 @@ class Script:
     trouble: Trouble | None = None
     dies: BridgeError | None = None
     produce_raises: Exception | None = None
+    close_raises: Exception | None = None
+    patience: list[float] = field(default_factory=list)
     built: int = 0
     closed: int = 0
     dropped: int = 0
@@ -76,6 +78,7 @@ class ScriptedClient:
 
     def reach(self, topic: str, timeout_s: float) -> bool:
         self.script.asked += 1
+        self.script.patience.append(timeout_s)
         self.poll(timeout_s)
         return self.script.reachable
 
@@ -84,6 +87,8 @@ class ScriptedClient:
 
     def close(self) -> None:
         self.script.closed += 1
+        if self.script.close_raises:
+            raise self.script.close_raises
 
 
 class Rig:
@@ -492,3 +497,69 @@ def test_connected_lost_and_recovered_are_logged_once_each(rig, caplog):
         "Kafka connection lost: broker:9092: authentication failed (the reason)",
         "Kafka connection recovered: broker:9092",
     ]
+
+
+def test_a_client_that_fails_to_close_is_replaced_all_the_same(rig, monkeypatch):
+    monkeypatch.setattr(threading, "excepthook", lambda _: None)
+    rig.script.close_raises, rig.script.dies = ZeroDivisionError(), Unavailable(Cause.NOT_AUTHORIZED)
+    assert rig.send().join().error.cause is Cause.NOT_AUTHORIZED
+    wait_until(lambda: rig.script.closed == 1 and not rig.connection._pumping)
+    rig.script.close_raises = None
+
+    rig.now += bridge.REBUILD_S
+    sending = rig.send()
+    queued(rig, 1)
+    rig.script.acknowledge()
+
+    assert sending.join().result
+
+
+def test_a_slow_cluster_is_given_more_time_with_every_question(rig):
+    rig.script.reachable = False
+    sending = rig.send()
+    wait_until(lambda: rig.script.asked > 6)
+    rig.script.reachable = True
+    queued(rig, 1)
+    rig.script.acknowledge()
+    sending.join()
+
+    assert rig.script.patience[:5] == [0.3, 0.6, 1.2, 2.4, pump.REACH_SILENT_S]
+
+
+def test_a_process_without_threads_turns_callers_away_and_goes_on_when_there_are_some(rig, monkeypatch):
+    def no_thread(_target):
+        raise RuntimeError("can't start new thread")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(ThreadLoop, "start_thread", lambda _self, target: no_thread(target))
+        assert rig.send().join().error.cause is Cause.QUEUE_FULL
+        assert rig.connection.waiting == 0
+
+    rig.now += bridge.REBUILD_S
+    sending = rig.send()
+    queued(rig, 1)
+    rig.script.acknowledge()
+    assert sending.join().result
+
+
+def test_few_ask_at_once_whether_a_cluster_that_hangs_is_there(rig):
+    rig.script.reachable = False
+    errors = queue.Queue()
+
+    def check():
+        try:
+            rig.connection.check(topic="", timeout_s=9)
+        except BridgeError as error:
+            errors.put(error)
+
+    threads = [threading.Thread(target=check) for _ in range(bridge.MAX_CHECKING + 5)]
+    for thread in threads:
+        thread.start()
+    wait_until(lambda: errors.qsize() == 5)
+    assert rig.connection.waiting == bridge.MAX_CHECKING
+
+    rig.connection.close()
+    for thread in threads:
+        thread.join(15)
+
+    assert rig.connection.waiting == 0

@@ -92,6 +92,7 @@ FORBIDDEN = [
     "",
     "x" * 5000,
 ]
+DOTTED = [name for name in FORBIDDEN if "." in name and name == name.strip().lower()]
 
 
 def cluster(base=PLAIN, /, **extra):
@@ -124,8 +125,26 @@ def test_a_property_that_is_not_allowed_is_told_and_not_passed_on(name):
     (problem,) = config.problems(given_twice)
     assert str(problem).startswith("Extra client properties (JSON): does not allow ")
     assert "made-up-value" not in str(problem)
+    assert (name in str(problem).split(" does not allow ")[1]) is (name == "" or (name in DOTTED))
     for properties in (producer, consumer, admin):
         assert properties(given_twice) == properties(PLAIN)
+
+
+@pytest.mark.parametrize(
+    "name", ["hunter", "correcthorse", "acks", "hunter2", "correct.HORSE", "a" * 21 + ".b", "a..b"]
+)
+def test_what_may_be_a_password_is_not_quoted(name):
+    (problem,) = config.problems(with_extra(name, 1))
+
+    assert str(problem) == (
+        "Extra client properties (JSON): does not allow a name in it (shown are only names with dots)."
+    )
+
+
+def test_the_same_problem_is_told_once():
+    extra = dataclasses.replace(PLAIN, client_config=tuple((f"x{number}", 1) for number in range(42_500)))
+
+    assert len(config.problems(extra)) == 1
 
 
 @pytest.mark.parametrize("name", sorted(ALLOWED - {"message.max.bytes"}))
@@ -318,3 +337,59 @@ def test_saved_settings_become_properties():
     assert producer(of)["compression.type"] == "zstd"
     assert "acks" not in producer(of)
     assert len(config.problems(of)) == 1
+
+
+# What the client library refuses. The texts are those of librdkafka 2.16.
+
+
+@pytest.mark.parametrize(
+    ("text", "name"),
+    [
+        ('Invalid value for configuration property "queue.buffering.max.ms"', "linger.ms"),
+        ('Configuration property "queue.buffering.max.ms" value 9 is outside allowed range 0..9\n', "linger.ms"),
+        ('Invalid value "NEVERSHOWN" for configuration property "compression.codec"', "compression.type"),
+        ('Invalid value for configuration property "partitioner": NEVERSHOWN', "partitioner"),
+        ('Invalid value for configuration property "fetch.message.max.bytes"', "max.partition.fetch.bytes"),
+        ('Expected bool value for "socket.keepalive.enable": true or false', "socket.keepalive.enable"),
+        ("Failed to create producer: `message.timeout.ms` must be greater than `linger.ms`", "linger.ms"),
+        ("Failed to create producer: ssl.cipher.suites failed: error:0A0000B9:SSL routines::x", "ssl.cipher.suites"),
+        (
+            "Failed to create consumer: Unsupported partition.assignment.strategy: NEVERSHOWN",
+            "partition.assignment.strategy",
+        ),
+    ],
+)
+def test_a_refused_property_is_named_and_its_value_is_not(text, name):
+    told = str(config.refusal(text))
+
+    assert told == f"Extra client properties (JSON): the client library refuses the value of {name}."
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        (
+            "ssl.key.pem failed: not in PEM format?: error:04800065:PEM routines::bad decrypt",
+            "Client key (PEM): is refused by the client library: it, or “Client key password”, is wrong.",
+        ),
+        (
+            "ssl.key.pem failed: error:05800074:x509 certificate routines::key values mismatch",
+            "Client key (PEM): does not belong to “Client certificate (PEM)”.",
+        ),
+        (
+            "Failed to create producer: ssl.ca.pem failed: x",
+            "CA certificate (PEM): is refused by the client library.",
+        ),
+        (
+            "Failed to create producer: ssl.certificate.pem failed: x",
+            "Client certificate (PEM): is refused by the client library.",
+        ),
+        (
+            'Invalid value for configuration property "sasl.password": NEVERSHOWN',
+            "Extra client properties (JSON): is refused by the client library.",
+        ),
+        ("something else", "Extra client properties (JSON): is refused by the client library."),
+    ],
+)
+def test_a_refusal_names_the_settings_that_it_may_mean(text, told):
+    assert str(config.refusal(text)) == told

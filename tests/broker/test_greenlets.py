@@ -9,6 +9,7 @@ from collections.abc import Iterator
 import gevent
 import pytest
 
+from devhost.broker import EmbeddedBroker
 from kafka_bridge.broker.greenlets import GeventLoop
 from kafka_bridge.errors import BridgeError, Cause, Unavailable
 from kafka_bridge.events.record import Record
@@ -138,12 +139,45 @@ def test_tasks_from_native_threads_all_run_and_in_order(loop):
         assert mine == sorted(mine)
 
 
+def test_a_caller_may_be_woken_by_another_one(loop):
+    waiter = loop.waiter()
+    waiting = gevent.spawn(waiter.wait, 5)
+    gevent.sleep(0)
+
+    waiter.wake()
+    waiting.join(timeout=5)
+
+    assert waiting.value is True
+
+
+def test_a_cluster_that_is_closed_under_its_callers_lets_them_go(connect: Connect, loop, black_hole):
+    connection = connect(cluster_of(bootstrap_servers=black_hole), loop=loop)
+    sending = [gevent.spawn(outcome, connection, timeout_s=20) for _ in range(3)]
+    gevent.sleep(0.05)
+
+    connection.close()
+    gevent.joinall(sending, timeout=5)
+
+    assert [greenlet.value.cause for greenlet in sending] == [Cause.NOT_ACKNOWLEDGED] * 3
+
+
+def test_a_broker_that_is_slow_to_answer_is_used(connect: Connect, loop):
+    broker = EmbeddedBroker(rtt_ms=500)
+    try:
+        connection = connect(cluster_of(bootstrap_servers=broker.bootstrap), loop=loop)
+
+        assert outcome(connection, timeout_s=9) is None
+    finally:
+        broker.close()
+
+
 FORK = """
 import os, sys, time, warnings
 from gevent import monkey; monkey.patch_all(sys=True)
 sys.path.insert(0, {repository!r})
 from kafka_bridge.broker import config
 from kafka_bridge.broker.bridge import Connection
+from devhost.broker import EmbeddedBroker
 from kafka_bridge.broker.greenlets import GeventLoop
 from kafka_bridge.broker.kafka.producer import KafkaProducer
 from kafka_bridge.broker.registry import ProducerRegistry

@@ -5,6 +5,7 @@ from dataclasses import replace
 import pytest
 
 from kafka_bridge.broker import registry as module
+from kafka_bridge.broker.pump import State
 from kafka_bridge.broker.registry import ProducerRegistry
 from kafka_bridge.errors import Cause, Unavailable
 from kafka_bridge.settings.cluster import Cluster
@@ -15,7 +16,7 @@ CLUSTER = Cluster(servers=("a:9092",), protocol="SASL_SSL", mechanism="PLAIN", u
 
 class FakeConnection:
     def __init__(self, cluster, may_go):
-        self.cluster, self.may_go, self.waiting, self.closed = cluster, may_go, 0, False
+        self.cluster, self.may_go, self.waiting, self.closed, self.state = cluster, may_go, 0, False, State.UP
 
     def close(self):
         self.closed = True
@@ -78,3 +79,47 @@ def test_when_all_connections_are_busy_a_new_cluster_has_to_wait(registry, monke
     with pytest.raises(Unavailable) as caught:
         registry.lease(replace(CLUSTER, username="one more"))
     assert caught.value.cause is Cause.QUEUE_FULL
+
+
+def leased(registry, *names):
+    return [registry.lease(replace(CLUSTER, username=name)) for name in names]
+
+
+def test_the_connection_that_nobody_used_for_longest_makes_room(registry, monkeypatch):
+    monkeypatch.setattr(module, "MAX_CONNECTIONS", 3)
+    connections = leased(registry, "busy", "b", "c")
+    leased(registry, "busy", "new")
+
+    assert [connection.closed for connection in connections] == [False, True, False]
+
+
+@pytest.mark.parametrize("waiting", [0, 5])
+def test_a_cluster_that_hangs_makes_room_before_one_that_works(registry, monkeypatch, waiting):
+    monkeypatch.setattr(module, "MAX_CONNECTIONS", 3)
+    connections = leased(registry, "a", "hangs", "c")
+    connections[1].state, connections[1].waiting = State.STARTING, waiting
+
+    leased(registry, "new")
+
+    assert [connection.closed for connection in connections] == [False, True, False]
+
+
+def test_a_connection_that_fails_to_close_is_not_leased_again(registry, monkeypatch):
+    monkeypatch.setattr(module, "MAX_CONNECTIONS", 1)
+    (first,) = leased(registry, "a")
+    monkeypatch.setattr(first, "close", lambda: 1 / 0)
+    with pytest.raises(ZeroDivisionError):
+        leased(registry, "b")
+
+    assert leased(registry, "a") != [first]
+
+
+def test_clusters_that_hang_leave_workers_for_the_others(registry):
+    hanging, working = leased(registry, "hangs", "works")
+    hanging.waiting, working.waiting = module.MAX_WAITING, 0
+
+    with pytest.raises(Unavailable) as caught:
+        leased(registry, "hangs")
+
+    assert caught.value.cause is Cause.QUEUE_FULL
+    assert leased(registry, "works") == [working]

@@ -128,3 +128,23 @@ def test_secrets_are_in_no_detail():
 
 def test_a_sender_that_cannot_work_is_seen_without_a_token():
     assert show(sources='{"bad": {"scheme": "x"}}')[1]["status"] == "degraded"
+
+
+def test_the_first_problems_of_many_are_told_and_how_many_more_there_are():
+    many = json.dumps({f"s{number}": {"scheme": "x"} for number in range(100)})
+    _, document = show(token=TOKEN, sources=many)
+
+    told = document["detail"]["problems"]
+    assert len(told) == 11
+    assert told[0].startswith("Sources (JSON) (source s0): ")
+    assert told[10] == "and 90 more."
+
+
+def test_what_the_library_refuses_is_told_before_everything_else():
+    refused = SettingsInvalid(["Client key (PEM): is refused by the client library."])
+    _, document = show(
+        refused, token=TOKEN, sources=json.dumps({f"s{number}": {"scheme": "x"} for number in range(100)})
+    )
+
+    told = document["detail"]["problems"]
+    assert (told[0], told[10]) == ("Client key (PEM): is refused by the client library.", "and 91 more.")

@@ -1,11 +1,12 @@
 import json
 import uuid
 
+import orjson
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kafka_bridge.dify.hooks import MAX_HOOKS, Hooks, compile_hook
+from kafka_bridge.dify.hooks import MAX_BYTES, MAX_HOOKS, Hooks, compile_hook
 from kafka_bridge.errors import NotFound, SettingsInvalid
 from kafka_bridge.settings.table import SETTINGS, Kind
 from tests.settings.places import PLACES
@@ -150,7 +151,7 @@ def test_unreadable_sources_fail_all_of_them_closed(name, text):
             hook.source(source)
 
 
-@pytest.mark.parametrize("name", ["scheme", "topic_allow", "topic", "publishing"])
+@pytest.mark.parametrize("name", ["topic_allow", "topic", "key", "publishing"])
 def test_a_setting_that_all_sources_share_fails_all_of_them_closed(name):
     hook = compile_hook({**FULL, name: ["wrong type"]})
 
@@ -169,8 +170,70 @@ def test_a_bad_connection_is_not_a_bad_source(name):
 def test_a_property_that_is_not_allowed_stops_publishing_rather_than_being_dropped():
     hook = compile_hook({**FULL, "client_config": '{"acks": "0"}'})
 
-    with pytest.raises(SettingsInvalid, match="does not allow the property acks"):
+    with pytest.raises(SettingsInvalid, match="does not allow a name in it"):
         hook.target()
+
+
+@pytest.mark.parametrize(("name", "value"), [("scheme", "hmacs"), ("scheme", 1), ("webhook_secret", 1)])
+def test_a_wrong_field_of_the_default_source_leaves_the_others_alone(name, value):
+    hook = compile_hook({**FULL, name: value})
+
+    assert hook.source("shop").name == "shop"
+    with pytest.raises(SettingsInvalid, match=r"\(source default\): must be"):
+        hook.source("default")
+
+
+def test_sources_with_templates_of_their_own_do_not_need_the_forms():
+    own = '{"shop": {"scheme": "stripe", "topic": "events.shop", "key": "{id}"}}'
+    hook = compile_hook({**FULL, "topic": 1, "key": 1, "sources": own})
+
+    assert set(hook.sources) == {"shop"}
+    with pytest.raises(SettingsInvalid) as caught:
+        hook.source("default")
+    assert caught.value.problems == (
+        "Topic (source default): must be a text.",
+        "Record key (source default): must be a text.",
+    )
+
+
+def test_a_wrong_public_url_stops_nothing():
+    hook = compile_hook({**FULL, "public_url": 1})
+
+    assert [str(problem) for problem in hook.problems] == ["Public URL: must be a text."]
+    assert (set(hook.sources), hook.degraded) == ({"default", "shop"}, False)
+    assert hook.target()
+
+
+def test_allowed_topics_that_name_none_fail_closed():
+    hook = compile_hook({**FULL, "topic_allow": ","})
+
+    assert hook.sources == {}
+    with pytest.raises(SettingsInvalid, match="Allowed topics: names no topic"):
+        hook.source("shop")
+
+
+def test_an_answer_names_few_problems_of_many():
+    # The platform kills the process over a line of 5 MiB.
+    many = {
+        "client_config": json.dumps({chr(0x4E00 + number): 1 for number in range(20_000)}),
+        "sources": json.dumps({f"s{number}": {"scheme": "x" * 1000} for number in range(100)}),
+    }
+    hook = compile_hook({**FULL, **many})
+
+    for ask in (hook.target, lambda: hook.source("s1")):
+        with pytest.raises(SettingsInvalid) as caught:
+            ask()
+        assert len(caught.value.problems) == 1
+    assert hook.source("default")
+    assert len(hook.problems) == 101
+
+
+def test_a_hundred_properties_that_are_not_allowed_are_told_once():
+    hook = compile_hook({**FULL, "client_config": json.dumps({chr(0x4E00 + number): 1 for number in range(100)})})
+
+    assert [str(problem) for problem in hook.problems] == [
+        "Extra client properties (JSON): does not allow a name in it (shown are only names with dots).",
+    ]
 
 
 @pytest.mark.parametrize("name", ["concurrency", "ordering", "input_mapping", "app", "keep_events", "consumer"])
@@ -260,11 +323,42 @@ def test_the_cache_is_bounded_and_keeps_what_was_used_last(used, capacity):
         assert hook.settings.sources["default"].topic == str(number)
         recent = [number, *(other for other in recent if other != number)][:capacity]
 
-    assert [json.loads(key) for key in hooks._compiled] == [{"topic": str(number)} for number in reversed(recent)]
+    kept = [hook.settings.sources["default"].topic for hook, _ in hooks._compiled.values()]
+    assert kept == [str(number) for number in reversed(recent)]
+    assert hooks._bytes == sum(size for _, size in hooks._compiled.values())
+
+
+def test_the_settings_of_all_hooks_together_are_bounded():
+    hooks = Hooks(capacity_bytes=10_000)
+    for number in range(100):
+        hooks.get({"topic": str(number), "group_id": "x" * 1000})
+
+    assert [hook.settings.sources["default"].topic for hook, _ in hooks._compiled.values()] == [
+        str(number) for number in range(96, 100)
+    ]
+    assert hooks._bytes <= 10_000
+
+
+def test_a_hook_counts_once_more_for_each_of_its_sources():
+    hooks = Hooks()
+    hooks.get(FULL)
+
+    assert hooks._bytes == 4 * len(orjson.dumps(FULL))
+
+
+def test_a_hook_that_is_too_large_for_the_cache_is_kept_until_the_next_comes():
+    hooks = Hooks(capacity_bytes=100)
+    large = {"topic": "x" * 1000}
+
+    assert hooks.get(large) is hooks.get(large)
+    hooks.get({"topic": "1"})
+    assert [hook.settings.sources["default"].topic for hook, _ in hooks._compiled.values()] == ["1"]
+    assert hooks._bytes == 2 * len(orjson.dumps({"topic": "1"}))
 
 
 def test_there_is_room_for_the_hooks_of_a_whole_installation():
     assert MAX_HOOKS == 512
+    assert MAX_BYTES == 32 * 1024 * 1024
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,7 @@ from werkzeug import Request
 
 from kafka_bridge import errors
 from kafka_bridge.dify.hooks import Hooks
-from kafka_bridge.dify.http import EMPTY_CHUNKED_BODY, serve, to_inbound, to_response
+from kafka_bridge.dify.http import EMPTY_CHUNKED_BODY, MAX_ANSWER_BYTES, serve, to_inbound, to_response
 from kafka_bridge.errors import Cause
 from kafka_bridge.http import Outbound, json_reply
 from tests.stand_ins import log_of, saved
@@ -266,3 +266,11 @@ def test_settings_that_are_no_json_are_answered_and_not_raised(value):
     response = answer_of(lambda _call: json_reply({}), settings={"topic": value})
 
     assert response.status_code in {200, 500}
+
+
+def test_an_answer_that_would_kill_the_process_is_not_given():
+    with log_of(LOGGER) as lines:
+        response = to_response(Outbound(200, b"x" * (MAX_ANSWER_BYTES + 1)))
+
+    assert (response.status_code, len(response.get_data()) < 1000) == (500, True)
+    assert re.fullmatch(r"incident [0-9a-f]{8}: an answer of 1048577 bytes", lines[0])

@@ -112,3 +112,13 @@ def test_bodies_keys_and_headers_are_not_logged():
     record = Record(topic="t", key=b"NEVERSHOWN", value=b"NEVERSHOWN", headers=(("x", b"NEVERSHOWN"),))
 
     assert "NEVERSHOWN" not in "".join(lines_of(outcome(Unavailable(Cause.QUEUE_FULL), record=record)))
+
+
+def test_a_line_is_short_however_many_settings_are_wrong():
+    journal = Journal(Ticking().clock)
+    with log_of(LOGGER) as lines:
+        journal.misconfigured("endpoint-1", "shop", SettingsInvalid([f"{number}." for number in range(42_500)]))
+
+    assert lines == [
+        "webhook answered 500: endpoint endpoint-1, source shop: 0. 1. 2. 3. 4. 5. 6. 7. 8. 9. and 42490 more.",
+    ]

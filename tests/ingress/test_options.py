@@ -173,8 +173,6 @@ REFUSED = {
     "template uses {timestamp}, so timestamp must say": {"template": "{timestamp}.{body}"},
     "timestamp is not under the signature": {"timestamp": {"name": "t"}},
     "a timestamp in an element needs a separator": {**TIMED, "timestamp": {"source": "element", "name": "t"}},
-    "template does not know {url}": {"template": "{url}{body}"},
-    "template does not know {path}": {"template": "{path}{body}"},
     "scheme_options knows algorithm, element, encoding": {"headers": "x"},
     "algorithm must be one of sha1, sha256, sha512": {"algorithm": "md5"},
     "encoding must be one of hex, base64": {"encoding": "base64url"},
@@ -221,3 +219,65 @@ def test_any_options_make_a_scheme_or_are_bad(options):
         return
     assert isinstance(scheme, Scheme)
     assert "body" in scheme.signature.placeholders
+
+
+BRACES = [
+    "{url}{body}",
+    "{ID}.{body}",
+    "{Body}{body}",
+    "{body}{",
+    "}{body}",
+    "{{body}}",
+    "{}{body}",
+    "{bo{id}dy}{body}",
+]
+
+
+@pytest.mark.parametrize("template", [*BRACES, "{ body}{body}", "{body.id}.{body}", "{header.x-id}.{body}"])
+def test_a_brace_that_is_no_placeholder_is_refused_rather_than_signed(template):
+    told = refusal(template=template, id="header:x-id")
+
+    assert told == "template knows {body}, {timestamp}, {id}, {method} only, and no other brace"
+
+
+@pytest.mark.parametrize("template", ["{body}{body}", "{method}.{body}.{method}", "{body}" * 100])
+def test_a_placeholder_stands_once_in_a_template(template):
+    assert refusal(template=template) == "template may contain each placeholder once"
+
+
+@pytest.mark.parametrize("name", ["header", "prefix", "template", "separator", "element", "id", "type"])
+def test_an_option_is_of_a_thousand_characters_at_most(name):
+    assert refusal(**{name: "x" * 1001}) == f"{name} is longer than 1000 characters"
+    signature(template="x" * 994 + "{body}")
+
+
+NO_HEADERS = ["X Sig", "X-Sig:", "X_Sig", "x/y", "é", "x\n", " x", "x,y", '"x"', "(x)", "\x00"]
+
+
+@pytest.mark.parametrize("name", NO_HEADERS)
+def test_a_header_that_cannot_arrive_is_refused(name):
+    told = " must be a header's name: letters, digits and hyphens (underscores never arrive)"
+
+    assert refusal(header=name) == f"header{told}"
+    assert refusal(id=f"header:{name}") == f"id{told}"
+    assert refusal(type=f"header:{name}") == f"type{told}"
+    assert refusal(template="{timestamp}{body}", timestamp={"name": name}) == f"timestamp.name{told}"
+
+
+@pytest.mark.parametrize("name", ["X-Signature", "x", "X.Sig", "x!#$%&'*+^`|~9"])
+def test_any_token_without_an_underscore_is_a_header(name):
+    assert signature(header=name).header == name.lower()
+    assert with_options(HMAC, {"id": f"header:{name}"}).id[0].name == name.lower()
+
+
+def test_what_is_no_header_may_have_any_name():
+    timed = {"source": "element", "name": "t_1"}
+
+    assert signature(separator=",", template="{timestamp}{body}", timestamp=timed).timestamp.name == "t_1"
+    assert signature(timestamp={"source": "body", "name": "a b_c"}).timestamp.name == "a b_c"
+    assert with_options(HMAC, {"id": "body:event id_1"}).id[0].name == "event id_1"
+
+
+def test_an_id_in_the_body_is_not_looked_for_before_the_body_is_verified():
+    with pytest.raises(BadOptions, match="header"):
+        with_options(SCHEMES["hmac"], {"template": "{id}.{body}", "id": "body:id"})

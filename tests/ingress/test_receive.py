@@ -388,3 +388,9 @@ def test_receive_never_raises_and_answers_2xx_exactly_for_what_was_verified_and_
         assert is_topic_name(record.topic)
         assert sources["default"].allows(record.topic)
         assert all(name and value for name, value in record.headers)
+
+
+def test_a_content_type_of_unusual_length_is_no_header_of_the_record():
+    record = record_of(source(), headers=signed("hmac", **{"Content-Type": "x" * (MAX_NAME_CHARS + 1)}))
+
+    assert "content-type" not in dict(record.headers)

@@ -5,6 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from kafka_bridge.ingress.patterns import Pattern
 from kafka_bridge.ingress.schemes import SCHEMES
 from kafka_bridge.ingress.source import compile_sources
 from kafka_bridge.settings.endpoint import parse
@@ -93,6 +94,8 @@ def test_one_bad_source_leaves_the_others_alone():
         ({"topic": "{x}"}, "Topic (source default): knows {source}, {type}"),
         ({"topic": "{"}, "Topic (source default): has a brace without its partner."),
         ({"topic": "a b"}, "Topic (source default): is not a legal topic name"),
+        ({"topic": "x" * 1001}, "Topic (source default): is longer than 1000 characters."),
+        ({"key": "x" * 1001}, "Record key (source default): is longer than 1000 characters."),
         ({"key": "{x}"}, "Record key (source default): knows {source}, {type}"),
         ({"topic_allow": "orders.*"}, "Allowed topics (source default): does not allow the topic of this source."),
         ({"sources": {"shop": {}}}, "Source secrets (JSON) (source shop): missing."),
@@ -171,3 +174,26 @@ def test_a_name_allows_itself_alone(name, other):
 
     assert source.allows(name)
     assert source.allows(other) is (name == other)
+
+
+def test_a_topic_that_many_sources_share_is_compared_with_the_allowed_ones_once(monkeypatch):
+    asked = []
+    matches = Pattern.matches
+    monkeypatch.setattr(Pattern, "matches", lambda self, text: asked.append(text) or matches(self, text))
+    sources, problems = compiled(
+        topic="events",
+        topic_allow="events,other",
+        sources={f"s{number}": {"scheme": "none"} for number in range(50)}
+        | {"own": {"scheme": "none", "topic": "own"}},
+    )
+
+    assert asked == ["events", "own", "own"]
+    assert len(sources) == 51
+    assert problems == ["Allowed topics (source own): does not allow the topic of this source."]
+
+
+def test_stars_in_a_row_are_one():
+    pattern = Pattern("a" + "*" * 250 + "b")
+
+    assert pattern._middle == ()
+    assert [pattern.matches(text) for text in ("ab", "a.b", "a", "b", "ba")] == [True, True, False, False, False]

@@ -23,7 +23,7 @@ VALUES = {
 MISSING = ["header.x-none", "body.x", "body.data", "body.data.customer.x"]
 
 literals = st.text(st.characters(exclude_characters="{}", exclude_categories=["Cs"]))
-pairs_of = st.lists(st.tuples(literals, st.sampled_from(sorted(VALUES))))
+pairs_of = st.lists(st.tuples(literals, st.sampled_from(sorted(VALUES))), max_size=15)
 
 
 def compiled(text):
@@ -142,3 +142,15 @@ def test_any_text_is_a_template_or_a_bad_one(text):
     except BadTemplate:
         return
     assert template.constant is None or "{" not in template.constant
+
+
+def test_a_template_is_of_a_thousand_characters_at_most():
+    assert compiled("{source}" * 125).constant == "shop" * 125
+    with pytest.raises(BadTemplate, match=r"^is longer than 1000 characters$"):
+        compiled("{source}" * 125 + "x")
+
+
+def test_thirty_two_placeholders_are_enough():
+    assert len(compiled("{id}" * 32 + "{source}" * 50).places) == 32
+    with pytest.raises(BadTemplate, match=r"^has more than 32 placeholders$"):
+        compiled("{id}" * 33)

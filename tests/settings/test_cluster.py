@@ -155,7 +155,8 @@ def test_oauthbearer_without_a_token_url_is_a_problem(url):
     ("text", "servers"),
     [
         ("a:9092", ("a:9092",)),
-        ("a", ("a",)),
+        ("localhost", ("localhost",)),
+        ("b.example.com,10.0.0.7", ("b.example.com", "10.0.0.7")),
         (" a:1 , b.example.com:65535 ,", ("a:1", "b.example.com:65535")),
         ("10.0.0.7:9092", ("10.0.0.7:9092",)),
         ("[::1]:9092,[fe80::1]", ("[::1]:9092", "[fe80::1]")),
@@ -186,17 +187,39 @@ def test_servers_are_hosts_with_ports(text, servers):
         "é:9092",
         "a\x00",
         "a:9092,b:x",
+        "a",
+        "a:9092,hunter2",
+        "a.",
+        ".a",
+        "...",
     ],
 )
 def test_what_is_not_a_server_is_a_problem(text):
-    assert problems(bootstrap_servers=text) == [
-        "Bootstrap servers: must be host:port, several separated by commas.",
-    ]
+    (told,) = problems(bootstrap_servers=text)
+
+    assert told == (
+        "Bootstrap servers: must be host:port, several separated by commas; only localhost and names with a dot go"
+        " without a port."
+    )
 
 
 @pytest.mark.parametrize("text", ["", " ", ",", " , ,", None])
 def test_no_server_is_a_problem(text):
     assert problems(bootstrap_servers=text) == ["Bootstrap servers: missing."]
+
+
+def test_twenty_servers_are_enough_for_any_cluster():
+    servers = [f"broker-{number}.example.com:9092" for number in range(21)]
+
+    assert cluster(bootstrap_servers=",".join(servers[:20])).servers == tuple(servers[:20])
+    assert problems(bootstrap_servers=",".join(servers)) == ["Bootstrap servers: has more than 20 entries."]
+
+
+def test_a_server_that_is_longer_than_a_host_can_be_is_a_problem():
+    longest = "a" * 250 + ":9092"
+
+    assert cluster(bootstrap_servers=longest).servers == (longest,)
+    assert problems(bootstrap_servers="a" + longest) == ["Bootstrap servers: has an entry of more than 255 characters."]
 
 
 # Certificates.
@@ -274,6 +297,21 @@ def test_extra_properties_are_sorted_pairs_of_plain_values():
 @pytest.mark.parametrize("value", [None, [], {}, [1], {"a": 1}])
 def test_an_extra_property_that_is_no_plain_value_is_a_problem(value):
     assert problems(client_config=json.dumps({"linger.ms": value})) == [
+        "Extra client properties (JSON): every value must be a text, a number, true or false.",
+    ]
+
+
+def test_a_hundred_properties_are_more_than_there_are():
+    names = [f"a.{number:03}" for number in range(101)]
+
+    assert len(cluster(client_config=json.dumps(dict.fromkeys(names[:100], 1))).client_config) == 100
+    assert problems(client_config=json.dumps(dict.fromkeys(names, 1))) == [
+        "Extra client properties (JSON): has more than 100 entries.",
+    ]
+
+
+def test_many_bad_values_are_one_problem():
+    assert problems(client_config=json.dumps({str(number): None for number in range(100)})) == [
         "Extra client properties (JSON): every value must be a text, a number, true or false.",
     ]
 

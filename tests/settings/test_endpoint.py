@@ -80,16 +80,16 @@ def test_no_settings_make_parse_raise(saved):
 @pytest.mark.parametrize("name", TEXTS)
 @pytest.mark.parametrize("value", [["x"], 1, {"a": 1}, True, 1.5, b"x"], ids=repr)
 def test_a_value_of_the_wrong_type_is_a_problem_of_that_setting(name, value):
-    problems = [str(problem) for problem in parse({**GOOD, name: value}).problems if problem.setting == name]
+    problems = [problem.text for problem in parse({**GOOD, name: value}).problems if problem.setting == name]
 
-    assert f"{SETTINGS[name].label}: must be a text." in problems
+    assert "must be a text" in problems
 
 
 @pytest.mark.parametrize("name", TEXTS)
 def test_a_value_that_is_too_long_is_a_problem_of_that_setting(name):
-    problems = [str(problem) for problem in parse({**GOOD, name: "x" * (MAX_SETTING_CHARS + 1)}).problems]
+    parsed = parse({**GOOD, name: "x" * (MAX_SETTING_CHARS + 1)})
 
-    assert f"{SETTINGS[name].label}: is longer than 262144 characters." in problems
+    assert (name, "is longer than 262144 characters") in {(found.setting, found.text) for found in parsed.problems}
 
 
 @pytest.mark.parametrize(("name", "value"), [(name, value) for name, values in MALFORMED.items() for value in values])
@@ -116,9 +116,13 @@ def test_settings_that_nobody_knows_are_passed_over():
 
 
 def test_a_problem_is_told_once():
-    parsed = parse({**GOOD, "topic": 1, "key": 1, "sources": '{"a": {}, "b": {}}'})
+    parsed = parse({**GOOD, "webhook_secret": 1, "publishing": 1, "sources": '{"": {}, "a b": {}}'})
 
-    assert [str(problem) for problem in parsed.problems] == ["Topic: must be a text.", "Record key: must be a text."]
+    assert [str(problem) for problem in parsed.problems] == [
+        "Publishing: must be a text.",
+        "Webhook secret (source default): must be a text.",
+        "Sources (JSON): a source's name is 1 to 64 letters, digits, dots, underscores or hyphens.",
+    ]
 
 
 def test_all_problems_are_told_at_once():
@@ -230,3 +234,37 @@ def test_settings_cannot_be_changed():
         parsed.api_token = None
     with pytest.raises(AttributeError):
         parsed.cluster.password = None
+
+
+@pytest.mark.parametrize("text", [",", " , ,", ",,,"])
+def test_allowed_topics_that_name_none_do_not_allow_all(text):
+    (problem,) = parse({**GOOD, "topic_allow": text}).problems
+
+    assert (str(problem), problem.source) == ("Allowed topics: names no topic.", None)
+
+
+def test_two_hundred_patterns_are_enough():
+    patterns = [f"orders.{number}.*" for number in range(201)]
+
+    assert parse({**GOOD, "topic_allow": ",".join(patterns[:200])}).topic_allow == tuple(patterns[:200])
+    (problem,) = parse({**GOOD, "topic_allow": ",".join(patterns)}).problems
+    assert (str(problem), problem.source) == ("Allowed topics: has more than 200 entries.", None)
+
+
+def test_a_pattern_that_is_longer_than_a_topic_can_be_is_a_problem():
+    parsed = parse({**GOOD, "topic_allow": "orders," + "*a" * 128})
+
+    assert [str(problem) for problem in parsed.problems] == [
+        "Allowed topics: has an entry of more than 255 characters."
+    ]
+
+
+@pytest.mark.parametrize("name", ["input_mapping", "source_secrets"])
+def test_a_json_object_has_a_thousand_entries_at_most(name):
+    entries = {str(number): "x" for number in range(1001)}
+
+    assert [str(problem) for problem in parse({**GOOD, name: json.dumps(entries)}).problems] == [
+        f"{SETTINGS[name].label}: has more than 1000 entries."
+    ]
+    entries.popitem()
+    assert parse({**GOOD, name: json.dumps(entries)}).problems == ()

@@ -242,3 +242,90 @@ def test_secrets_are_not_in_the_representation():
     )
 
     assert "never-show" not in repr(found)
+
+
+# What is too much.
+
+
+def test_a_hundred_sources_are_enough():
+    entries = {f"s{number}": {} for number in range(101)}
+    reader = Reader({"sources": json.dumps(entries)})
+
+    assert list(read_sources(reader)) == ["default"]
+    assert [(str(problem), problem.source) for problem in reader.problems] == [
+        ("Sources (JSON): has more than 100 entries.", None)
+    ]
+    entries.popitem()
+    assert len(sources(sources=entries)) == 101
+
+
+@pytest.mark.parametrize(
+    "make", [lambda texts: texts, lambda texts: dict.fromkeys(texts, "x")], ids=["array", "object"]
+)
+def test_sixteen_secrets_are_enough(make):
+    texts = [f"secret-{number}" for number in range(17)]
+
+    assert parse_secret(make(texts[:16]))
+    with pytest.raises(NotASecret, match=r"^holds more than 16 secrets$"):
+        parse_secret(make(texts))
+
+
+@pytest.mark.parametrize(
+    "make", [str, lambda text: ["x", text], lambda text: {"a": text}], ids=["text", "array", "object"]
+)
+def test_a_secret_of_more_than_four_thousand_characters_is_something_else(make):
+    assert parse_secret(make("x" * 4096))
+    with pytest.raises(NotASecret, match=r"^is longer than 4096 characters$"):
+        parse_secret(make("x" * 4097))
+
+
+def test_a_secret_that_many_sources_use_is_parsed_once():
+    found = sources(
+        sources={f"s{number}": {"secret": "shared"} for number in range(100)}, source_secrets={"shared": ["new", "old"]}
+    )
+
+    assert len({id(found[f"s{number}"].secret) for number in range(100)}) == 1
+    assert found["s0"].secret == rotation("new", "old")
+
+
+def test_a_bad_secret_that_many_sources_use_is_a_problem_of_each():
+    found, problems = read(sources={"a": {"secret": "x"}, "b": {"secret": "x"}}, source_secrets={"x": ""})
+
+    assert list(found) == ["default"]
+    assert [problem[: problem.index(": ")] for problem in problems] == [
+        "Source secrets (JSON) (source a)",
+        "Source secrets (JSON) (source b)",
+    ]
+
+
+# Whom a wrong field of the form hits.
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [("scheme", "hmacs"), ("scheme", ["x"]), ("webhook_secret", 1), ("webhook_secret", "x" * 300_000)],
+)
+def test_a_wrong_field_of_the_default_source_hits_it_alone(name, value):
+    reader = Reader({name: value, "sources": '{"shop": {"topic": "t"}}'})
+
+    assert list(read_sources(reader)) == ["shop"]
+    assert {(problem.setting, problem.source) for problem in reader.problems} == {(name, "default")}
+
+
+@pytest.mark.parametrize("name", ["topic", "key"])
+def test_a_wrong_template_of_the_form_hits_whoever_inherits_it(name):
+    own = json.dumps({"own": {"topic": "t", "key": "k"}, "heir": {}})
+    reader = Reader({name: ["x"], "sources": own})
+
+    assert list(read_sources(reader)) == ["own"]
+    assert [(problem.setting, problem.text, problem.source) for problem in reader.problems] == [
+        (name, "must be a text", "default"),
+        (name, "must be a text", "heir"),
+    ]
+
+
+def test_the_entry_default_needs_no_scheme_of_the_form():
+    reader = Reader({"scheme": "hmacs", "sources": '{"default": {"scheme": "github"}}'})
+
+    assert read_sources(reader)["default"].scheme == "github"
+    assert reader.problems == []

@@ -63,6 +63,10 @@ def test_the_default_of_a_number_is_a_number(name):
     assert SETTINGS[name].default.isdigit() or SETTINGS[name].default == ""
 
 
+def test_what_is_not_used_yet_stops_no_webhook():
+    assert SETTINGS["public_url"].part is Part.MANAGE
+
+
 def test_every_part_has_settings():
     assert {setting.part for setting in SETTINGS.values()} == set(Part)
 

@@ -1,6 +1,7 @@
 """The idempotent producer."""
 
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Final
 
 from confluent_kafka import KafkaError, KafkaException, Message, Producer
@@ -55,6 +56,8 @@ class KafkaProducer:
             code, text, fatal = parts(error)
             failure = record_error(code, text, limit_of=CLIENT_LIMIT)
             if fatal or code == FATAL:
+                # The reason comes with the next poll; only that there is one is known here.
+                self.poll(0)
                 raise ClientDead(failure) from error
             raise failure from error
 
@@ -76,30 +79,43 @@ class KafkaProducer:
 
     def poll(self, timeout_s: float) -> None:
         try:
-            self._producer.poll(timeout_s)
+            with _any_text():
+                self._producer.poll(timeout_s)
         except KafkaException as error:
             code, text, _ = parts(error)
             raise ClientDead(record_error(code, text, limit_of=CLIENT_LIMIT)) from error
 
     def reach(self, topic: str, timeout_s: float) -> bool:
+        known = False
         try:
-            self._producer.list_topics(topic or None, timeout_s)
+            with _any_text():
+                self._producer.list_topics(topic or None, timeout_s)
+                known = True
         except KafkaException as error:
             if parts(error)[2]:
                 raise ClientDead(record_error(*parts(error)[:2], limit_of=CLIENT_LIMIT)) from error
             return False
-        if not self._warm:
+        if known and not self._warm:
             # The producer asks for its id with the first metadata it gets, and loses the answer when the library
             # replaces the bootstrap connection just then; its own retry is half a second away, another metadata
             # request makes it ask at once.
             self._warm = True
             self.poll(_SETTLE_S)
             return self.reach(topic, timeout_s)
-        return True
+        return known
 
     def drop_queued(self) -> None:
         self._producer.purge(in_queue=True, in_flight=False, blocking=False)
 
     def close(self) -> None:
-        self._producer.purge(in_queue=True, in_flight=True, blocking=False)
-        self._producer.close()
+        with _any_text():
+            self._producer.purge(in_queue=True, in_flight=True, blocking=False)
+            self._producer.close()
+
+
+def _any_text() -> suppress:
+    """The library cuts a broker's error text at 512 bytes, also within a character, and fails to decode its log line.
+
+    The event beside it, which has the code, comes with the next poll.
+    """
+    return suppress(UnicodeDecodeError)

@@ -6,10 +6,9 @@ from typing import Any, Final
 from confluent_kafka import KafkaError, KafkaException
 
 from kafka_bridge.broker.causes import ALL_BROKERS_DOWN, connection_cause, record_error
-from kafka_bridge.broker.config import Properties
+from kafka_bridge.broker.config import Properties, refusal
 from kafka_bridge.broker.ports import Trouble
 from kafka_bridge.errors import Cause, SettingsInvalid, Unavailable
-from kafka_bridge.settings.reader import Problem
 
 CLIENT_LIMIT: Final = "the client (message.max.bytes)"
 BROKER_LIMIT: Final = "the topic or the broker (max.message.bytes)"
@@ -75,19 +74,7 @@ class Translated:
             raise Unavailable(Cause.NOT_ACKNOWLEDGED, "no answer in time") from error
 
 
-# What the library says of properties it refuses, and the setting that it means.
-_REFUSALS: Final = (
-    ("ssl.ca.", "ssl_ca_pem"),
-    ("ssl.key.", "ssl_key_pem"),
-    ("ssl.certificate.", "ssl_certificate_pem"),
-    ("sasl.oauthbearer", "oauth_token_url"),
-    ("sasl.username", "sasl_username"),
-    ("sasl.mechanism", "sasl_mechanism"),
-)
-
-
 def refused_properties(error: KafkaException) -> SettingsInvalid:
     """The exception of a constructor, as the setting that it means."""
     _, text, _ = parts(error)
-    setting = next((setting for mark, setting in _REFUSALS if mark in text), "client_config")
-    return SettingsInvalid([str(Problem(setting, "is refused by the client library"))])
+    return SettingsInvalid([str(refusal(text))])
