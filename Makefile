@@ -12,19 +12,25 @@ help: ## what there is
 $(VENV)/.ready: requirements.txt pyproject.toml devhost/bootstrap.sh
 	@sh devhost/bootstrap.sh $(VENV)
 
+# What only tests need: libraries of vendors, some of them large.
+$(VENV)/.vendors: $(VENV)/.ready
+	@echo "Installing the vendors' own libraries, to test against …"
+	@$(RUN) -m pip install --quiet --disable-pip-version-check --group vendors
+	@touch $@
+
 demo: $(VENV)/.ready ## broker, plugin and host; real senders, records read back; stays up (ONCE=1: ends by itself)
 	@$(RUN) -m devhost demo $(if $(ONCE),--once) $(ARGS)
 
 serve: $(VENV)/.ready ## the local host: make serve ARGS="--endpoint shop=examples/settings.json"
 	@$(RUN) -m devhost serve $(ARGS)
 
-test: $(VENV)/.ready ## all tests, with kills, soak and fuzzing in small
+test: $(VENV)/.vendors ## all tests, with kills, soak and fuzzing in small
 	@$(RUN) -m pytest $(ARGS)
 
-soak: $(VENV)/.ready ## the same in full
+soak: $(VENV)/.vendors ## the same in full
 	@SOAK=1 $(RUN) -m pytest --timeout=3600 $(ARGS)
 
-lint: $(VENV)/.ready ## ruff and mypy
+lint: $(VENV)/.vendors ## ruff and mypy
 	@$(VENV)/bin/ruff check .
 	@$(VENV)/bin/ruff format --check .
 	@$(VENV)/bin/mypy

@@ -9,19 +9,28 @@ One line per module, lowest first; each imports only from lines above it (`tests
     settings.reader                 reads the platform's mapping, collects what is wrong
     settings.{pem,cluster,sources}  certificates from a single-line field; the connection; the senders
     settings.endpoint               all settings of an endpoint, parsed once
-    events.envelope                 what an event is, and how it becomes a record
+    events.{cloudevents,envelope}   CloudEvents as they arrive; what an event is, and how it becomes a record
     events.outcome                  what became of one request; the Recorder port
-    ingress.{content,patterns}      what is in a body; names with a star
-    ingress.{signatures,templates}  verification by HMAC, as data; where an event goes
-    ingress.{schemes,options}       who signs how: a row per vendor, and its parameters
+    ingress.{content,xmltree}       what is in a request; XML of senders that are not verified yet
+    ingress.{patterns,templates}    names with a star; topics and keys with placeholders
+    ingress.{keys,canonical}        what a signature is checked with; what is signed besides the body
+    ingress.{items,routing}         one request, many events; where an event goes
+    ingress.{dedupe,publish}        events that come again; from events to acknowledged events
+    ingress.{signatures,tokens}     proofs as data: a signature, a secret that is shown
+    ingress.handshakes              what senders ask before they deliver
+    ingress.{encrypted,feishu,sns}  proofs with code of their own: DingTalk and WeCom, Feishu, Amazon SNS
+    ingress.{scheme,signing}        what a row says of a kind of sender; words that rows share
+    ingress.vendors                 the rows, one per vendor
+    ingress.{schemes,options}       all rows in one table; the parameters that an operator may set
+    broker.{ports,causes,config}    the broker's interface, its errors in our words, its properties
     ingress.source                  one sender, compiled from its settings
     ingress.receive                 one request in, one Outcome out
-    broker.{ports,causes,config}    the broker's interface, its errors in our words, its properties
     broker.{loops,greenlets,trust}  greenlets or threads; whose certificates are trusted
     broker.kafka                    the ports on confluent_kafka
     broker.{pump,batch,bridge}      a native thread per producer; what one caller has sent; one wake-up per report
     broker.registry                 who shares a producer
-    dify.{hooks,call,journal}       a configured endpoint; one request to it; the log lines
+    dify.{hooks,web}                a configured endpoint; what a proof fetches from outside
+    dify.{call,journal}             one request to an endpoint; the log lines
     dify.{webhooks,health,routes}   the handlers, and the table of paths
     dify.http                       the platform's request and answer; the error boundary
     dify.app                        the composition root

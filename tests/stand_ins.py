@@ -1,18 +1,20 @@
 """What stands in the place of the edges: a clock, a broker, a request, saved settings, a log."""
 
-import base64
 import json
 import logging
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from types import MappingProxyType
 
 from kafka_bridge.clock import Clock
 from kafka_bridge.errors import BridgeError
+from kafka_bridge.events.outcome import Outcome
 from kafka_bridge.events.record import Delivery, Record
 from kafka_bridge.http import Inbound
-from kafka_bridge.ingress.schemes import Scheme
+from kafka_bridge.ingress.dedupe import Dedupe
+from kafka_bridge.ingress.publish import Publisher
+from kafka_bridge.ingress.receive import receive
 from kafka_bridge.ingress.source import Source, compile_sources
 from kafka_bridge.settings import endpoint
 from kafka_bridge.settings.cluster import Cluster
@@ -44,11 +46,39 @@ class Broker:
     error: BridgeError | None = None
     records: list[Record] = field(default_factory=list)
 
-    def __call__(self, record: Record) -> Delivery:
-        self.records.append(record)
+    def __call__(self, records: Sequence[Record]) -> Sequence[Delivery]:
+        self.records += records
         if self.error is not None:
             raise self.error
-        return Delivery(record.topic, 3, 41, 1_700_000_000_000)
+        return [Delivery(record.topic, 3, 41 + n, 1_700_000_000_000) for n, record in enumerate(records)]
+
+
+class NoWaiter:
+    """In the place of a waiter: nobody else is there to wake anybody."""
+
+    def wait(self, timeout_s: float) -> bool:
+        return False
+
+    def wake(self) -> None:
+        pass
+
+
+def publisher_to(broker: Broker, *, dedupe: Dedupe | None = None, now: float = 0.0) -> Publisher:
+    """What `receive` publishes with; without a `dedupe` nothing is remembered."""
+    return Publisher(
+        send=broker,
+        dedupe=Dedupe(waiter=NoWaiter) if dedupe is None else dedupe,
+        endpoint="endpoint-1",
+        monotonic=lambda: now,
+        deadline=now + 9.0,
+    )
+
+
+def receive_at(
+    inbound: Inbound, source: Source, broker: Broker, *, now: float, limit_bytes: int = 1_000_000
+) -> Outcome:
+    """One request, with the clock standing still."""
+    return receive(inbound, source, publisher=publisher_to(broker), clock=clock_at(now), limit_bytes=limit_bytes)
 
 
 @dataclass
@@ -58,8 +88,8 @@ class Connection:
     broker: Broker
     checked: list[tuple[str, float]] = field(default_factory=list)
 
-    def send(self, record: Record, *, timeout_s: float) -> Delivery:
-        return self.broker(record)
+    def send_all(self, records: Sequence[Record], *, timeout_s: float) -> Sequence[Delivery]:
+        return self.broker(records)
 
     def check(self, *, topic: str, timeout_s: float) -> None:
         self.checked.append((topic, timeout_s))
@@ -78,20 +108,6 @@ class Registry:
     def lease(self, cluster: Cluster) -> Connection:
         self.leased.append(cluster)
         return self.connection
-
-
-def secret_for(scheme: Scheme, text: str = SECRET) -> str:
-    """A secret in the form that a scheme asks for."""
-    encoding = scheme.signature.key_encoding if scheme.signature else "utf-8"
-    match encoding:
-        case "utf-8":
-            return text
-        case "hex":
-            return text.encode().hex()
-        case "whsec":
-            return "whsec_" + base64.b64encode(text.encode()).decode()
-        case _:
-            return base64.b64encode(text.encode()).decode()
 
 
 def saved(**settings: object) -> Mapping[str, object]:

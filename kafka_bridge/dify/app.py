@@ -22,7 +22,9 @@ from kafka_bridge.dify.health import Health
 from kafka_bridge.dify.hooks import Hooks
 from kafka_bridge.dify.journal import Journal
 from kafka_bridge.dify.routes import Routes
+from kafka_bridge.dify.web import fetch
 from kafka_bridge.dify.webhooks import Webhooks
+from kafka_bridge.ingress.dedupe import Dedupe
 from kafka_bridge.settings.cluster import Cluster
 
 
@@ -45,8 +47,8 @@ class Runtime:
             )
 
         registry = ProducerRegistry(connect)
-        self._hooks = Hooks()
-        self._webhooks = Webhooks(registry, Journal(clock), clock)
+        self._hooks = Hooks(fetch=fetch)
+        self._webhooks = Webhooks(registry, Journal(clock), clock, Dedupe(waiter=loop.waiter))
         self._routes = Routes(self._webhooks, Health(registry))
 
     def webhook(

@@ -57,6 +57,9 @@ def _detail(call: Call, error: BridgeError | None) -> dict[str, object]:
     refused = error.problems if isinstance(error, SettingsInvalid) and call.hook.cluster is not None else ()
     detail: dict[str, object] = {
         "problems": first_of((*refused, *map(str, call.hook.problems))),
+        "warnings": [
+            f"{name}: {warning}." for name, source in call.hook.sources.items() for warning in source.warnings
+        ],
         "sources": {name: source.scheme_id for name, source in call.hook.sources.items()},
     }
     if error is not None and error.hint:
@@ -66,6 +69,6 @@ def _detail(call: Call, error: BridgeError | None) -> dict[str, object]:
 
 def _constant_topic(sources: Iterable[Source]) -> str:
     for source in sources:
-        if source.topic.constant:
-            return source.topic.constant
+        if source.routing.topic.constant:
+            return source.routing.topic.constant
     return ""

@@ -4,7 +4,7 @@ import logging
 from collections import Counter
 
 from kafka_bridge.clock import Clock
-from kafka_bridge.errors import SettingsInvalid
+from kafka_bridge.errors import SettingsInvalid, Unverified
 from kafka_bridge.events.outcome import Outcome
 from kafka_bridge.ratelimit import RateLimit
 
@@ -27,11 +27,20 @@ class Journal:
         what = outcome.reason or str(error)
         hint = f" ({error.hint})" if error.hint else ""
         topic = f", topic {outcome.record.topic}" if outcome.record else ""
-        event = f", event {outcome.event.id}" if outcome.event else ""
+        # The id is the sender's own text: no line break of it is one of the log's.
+        event = f", event {ascii(outcome.event.id)[1:-1]}" if outcome.event else ""
         self._warn(
             (endpoint, outcome.source, error.slug, str(error)),
             f"webhook answered {error.status.value}: endpoint {endpoint}, source {outcome.source}{topic}{event}:"
             f" {what}{hint}",
+        )
+
+    def refused(self, endpoint: str, source: str, error: Unverified) -> None:
+        """Note that somebody who is not the sender asked for a handshake."""
+        self.counts[error.slug] += 1
+        self._warn(
+            (endpoint, source, error.slug, "handshake"),
+            f"handshake answered 401: endpoint {endpoint}, source {source}: {error.reason}",
         )
 
     def misconfigured(self, endpoint: str, source: str, error: SettingsInvalid) -> None:

@@ -1,5 +1,6 @@
 """`/webhook` and `/webhook/<source>`: where senders deliver."""
 
+from collections.abc import Sequence
 from http import HTTPStatus
 from typing import Final
 
@@ -7,10 +8,12 @@ from kafka_bridge.broker.registry import ProducerRegistry
 from kafka_bridge.clock import Clock
 from kafka_bridge.dify.call import Call
 from kafka_bridge.dify.journal import Journal
-from kafka_bridge.errors import Cause, SettingsInvalid, Unavailable
+from kafka_bridge.errors import Cause, SettingsInvalid, Unavailable, Unverified
 from kafka_bridge.events.record import Delivery, Record
 from kafka_bridge.http import Outbound, json_reply
-from kafka_bridge.ingress.receive import answer, receive
+from kafka_bridge.ingress.dedupe import Dedupe
+from kafka_bridge.ingress.publish import Publisher
+from kafka_bridge.ingress.receive import answer, ask, receive
 from kafka_bridge.settings.sources import DEFAULT_SOURCE
 
 # The delivery timeout is 8 s and expiry is scanned once a second: the report is there by then.
@@ -21,8 +24,9 @@ METHODS: Final = ("GET", "HEAD", "OPTIONS", "POST")
 class Webhooks:
     """The handlers of a hook's webhook paths."""
 
-    def __init__(self, registry: ProducerRegistry, journal: Journal, clock: Clock) -> None:
+    def __init__(self, registry: ProducerRegistry, journal: Journal, clock: Clock, dedupe: Dedupe) -> None:
         self._registry = registry
+        self._dedupe = dedupe
         self._journal = journal
         self._clock = clock
 
@@ -38,22 +42,42 @@ class Webhooks:
             self._journal.misconfigured(call.endpoint, known, error)
             raise
 
-        def send(record: Record) -> Delivery:
-            if not call.hook.settings.publishing:
-                raise Unavailable(Cause.PUBLISHING_DISABLED)
-            return self._registry.lease(cluster).send(record, timeout_s=ANSWER_WITHIN_S)
+        def send(records: Sequence[Record]) -> Sequence[Delivery]:
+            return self._registry.lease(cluster).send_all(records, timeout_s=deadline - monotonic())
 
-        outcome = receive(call.inbound, source, send=send, clock=self._clock, limit_bytes=call.hook.limit_bytes)
+        monotonic = self._clock.monotonic
+        deadline = monotonic() + ANSWER_WITHIN_S
+        publisher = Publisher(
+            send=send,
+            dedupe=self._dedupe,
+            endpoint=call.endpoint,
+            monotonic=monotonic,
+            deadline=deadline,
+            refusal=None if call.hook.settings.publishing else Unavailable(Cause.PUBLISHING_DISABLED),
+        )
+        limit_bytes = call.hook.limit_bytes
+        outcome = receive(call.inbound, source, publisher=publisher, clock=self._clock, limit_bytes=limit_bytes)
         self._journal.record(call.endpoint, outcome)
         return answer(outcome)
 
     def probe(self, call: Call) -> Outbound:
-        """GET and HEAD: whether the source is there and can work."""
+        """GET and HEAD: a handshake, or whether the source is there and can work."""
         name = call.name or DEFAULT_SOURCE
-        call.hook.source(name)
-        return json_reply({"status": "healthy", "service": "kafka_bridge", "source": name})
+        source = call.hook.source(name)
+        try:
+            reply = ask(call.inbound, source, clock=self._clock)
+        except Unverified as error:
+            self._journal.refused(call.endpoint, name, error)
+            raise
+        return reply or json_reply({"status": "healthy", "service": "kafka_bridge", "source": name})
 
     def options(self, call: Call) -> Outbound:
-        """OPTIONS: the methods of the path."""
+        """OPTIONS: the methods of the path, and the consent that a CloudEvents sender asks for.
+
+        https://github.com/cloudevents/spec/blob/main/cloudevents/http-webhook.md, section 4
+        """
         call.hook.source(call.name or DEFAULT_SOURCE)
-        return Outbound(HTTPStatus.NO_CONTENT, headers=(("Allow", ", ".join(METHODS)),))
+        headers = [("Allow", ", ".join(METHODS))]
+        if origin := call.inbound.header("webhook-request-origin"):
+            headers += [("WebHook-Allowed-Origin", origin), ("WebHook-Allowed-Rate", "*")]
+        return Outbound(HTTPStatus.NO_CONTENT, headers=tuple(headers))

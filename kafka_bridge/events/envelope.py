@@ -1,24 +1,33 @@
 """What an event is, and how it becomes a Kafka record. Pure.
 
-Headers follow the CloudEvents Kafka binding in binary mode
+`binary` follows the CloudEvents Kafka binding
 (https://github.com/cloudevents/spec/blob/main/cloudevents/bindings/kafka-protocol-binding.md): the value is the bytes
-that were received, the attributes are `ce_` headers, the data's content type is `content-type`.
+that were received, the attributes are `ce_` headers, the data's content type is `content-type`. In `structured` the
+value is the whole event as JSON; `raw` has the bytes and none of the attributes.
 """
 
+import base64
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from functools import lru_cache
+from types import MappingProxyType
 from typing import Final, NamedTuple
 
-from kafka_bridge.events.record import Record
+import orjson
+
+from kafka_bridge.events.cloudevents import STRUCTURED, is_json
+from kafka_bridge.events.record import Headers, Record
 
 # CloudEvents wants a type that is not empty; a sender that names none gets this one.
 UNTYPED: Final = "webhook"
+_NO_ATTRIBUTES: Final[Mapping[str, str]] = MappingProxyType({})
+_STRUCTURED_TYPE: Final = f"{STRUCTURED}; charset=UTF-8".encode()
 
 
 class Event(NamedTuple):
     """One event. `type` is None when the sender names none; `id_signed` says whether the id is under the signature.
 
-    `time` is when it was received, unix seconds.
+    `time` is when it was received, unix seconds. `attributes` are those of a CloudEvent that came as one.
     """
 
     id: str
@@ -28,31 +37,72 @@ class Event(NamedTuple):
     time: float
     id_signed: bool
     content_type: str
+    attributes: Mapping[str, str] = _NO_ATTRIBUTES
 
 
 class Envelope:
-    """Turns the events of one source into records in CloudEvents binary mode."""
+    """Turns the events of one source into records."""
 
-    def __init__(self, *, source: str, scheme: str) -> None:
-        self._source = f"/webhook/{source}".encode()
-        self._tail = (("webhook-source", source.encode()), ("webhook-scheme", scheme.encode()))
+    def __init__(self, *, source: str, scheme: str, record_format: str = "binary") -> None:
+        self._source = f"/webhook/{source}"
+        self._source_bytes = self._source.encode()
+        self._tail: Headers = (("webhook-source", source.encode()), ("webhook-scheme", scheme.encode()))
+        self._format = record_format
 
     def record(self, event: Event, *, topic: str, key: str | None, value: bytes) -> Record:
         """The event as a record; an empty key is none."""
-        return Record(
-            topic=topic,
-            key=key.encode() if key else None,
-            value=value,
-            headers=(
+        raw_key = key.encode() if key else None
+        if self._format == "structured":
+            headers = (("content-type", _STRUCTURED_TYPE), *self._tail)
+            return Record(topic=topic, key=raw_key, value=self._document(event, value), headers=headers)
+        typed: Headers = (("content-type", event.content_type.encode()),) if event.content_type else ()
+        if self._format == "raw":
+            return Record(topic=topic, key=raw_key, value=value, headers=(*typed, *self._tail))
+        if event.attributes:
+            own: Headers = tuple((f"ce_{name}", text.encode()) for name, text in self._attributes(event).items())
+        else:
+            own = (
                 ("ce_specversion", b"1.0"),
                 ("ce_id", event.id.encode()),
-                ("ce_source", self._source),
+                ("ce_source", self._source_bytes),
                 ("ce_type", (event.type or UNTYPED).encode()),
                 ("ce_time", rfc3339(event.time).encode()),
-                *((("content-type", event.content_type.encode()),) if event.content_type else ()),
-                *self._tail,
-            ),
-        )
+            )
+        return Record(topic=topic, key=raw_key, value=value, headers=(*own, *typed, *self._tail))
+
+    def _attributes(self, event: Event) -> dict[str, str]:
+        return {
+            "specversion": "1.0",
+            "id": event.id,
+            "source": self._source,
+            "type": event.type or UNTYPED,
+            "time": rfc3339(event.time),
+            **event.attributes,
+        }
+
+    def _document(self, event: Event, value: bytes) -> bytes:
+        document: dict[str, object] = dict(self._attributes(event))
+        if event.content_type:
+            document["datacontenttype"] = event.content_type
+        return orjson.dumps({**document, **_data(event.content_type, value)})
+
+
+def _data(content_type: str, value: bytes) -> Mapping[str, object]:
+    """The data of a structured event: JSON as it came, text as a text, everything else in base64."""
+    if is_json(content_type):
+        try:
+            orjson.loads(value)
+        except orjson.JSONDecodeError:
+            pass
+        else:
+            # The very bytes: nothing is written anew.
+            return {"data": orjson.Fragment(value)}
+    elif content_type.startswith("text/"):
+        try:
+            return {"data": value.decode()}
+        except UnicodeDecodeError:
+            pass
+    return {"data_base64": base64.b64encode(value).decode()}
 
 
 def rfc3339(unix_s: float) -> str:

@@ -1,4 +1,4 @@
-"""`scheme_options`: the parameters of the scheme `hmac`, checked and put into its row. Pure."""
+"""`scheme_options`: the parameters that an operator may set, checked and put into the scheme's row. Pure."""
 
 import re
 from collections import Counter
@@ -8,11 +8,13 @@ from types import MappingProxyType
 from typing import Final
 
 from kafka_bridge.ingress.content import Location
-from kafka_bridge.ingress.schemes import Scheme
-from kafka_bridge.ingress.signatures import ALGORITHMS, ENCODINGS, FIELDS, KEY_ENCODINGS, UNITS, Hmac, Timestamp
+from kafka_bridge.ingress.keys import KEY_ENCODINGS
+from kafka_bridge.ingress.scheme import Proof, Scheme
+from kafka_bridge.ingress.signatures import ALGORITHMS, ENCODINGS, FIELDS, UNITS, Signature, Timestamp
+from kafka_bridge.ingress.tokens import Token
 
 _CHOICES: Final = MappingProxyType({"algorithm": ALGORITHMS, "encoding": ENCODINGS, "key_encoding": KEY_ENCODINGS})
-_TEXTS: Final = frozenset({"header", "prefix", "template", "separator", "element", "id", "type"})
+_TEXTS: Final = frozenset({"header", "prefix", "template", "separator", "element"})
 # Longer than any that a sender documents.
 MAX_CHARS: Final = 1000
 _FIELD: Final = re.compile(f"{{({'|'.join(FIELDS)})}}")
@@ -29,34 +31,68 @@ def with_options(scheme: Scheme, options: Mapping[str, object]) -> Scheme:
     """The row with `options` in place of its defaults. Raises BadOptions."""
     if not options:
         return scheme
-    signature = scheme.signature
-    if signature is None or not scheme.configurable:
-        raise BadOptions("scheme_options are for the scheme hmac only")
-    if options.keys() - _TEXTS - _CHOICES.keys() - {"timestamp"}:
-        raise BadOptions(f"scheme_options knows {', '.join(sorted([*_TEXTS, *_CHOICES, 'timestamp']))} only")
-    texts = {name: _text(name, options[name]) for name in _TEXTS & options.keys()}
-    choices = {name: _choice(name, options[name], allowed) for name, allowed in _CHOICES.items() if name in options}
-    id_location = _location("id", texts.pop("id")) if "id" in texts else None
-    type_location = _location("type", texts.pop("type")) if "type" in texts else None
-    if "header" in texts:
-        texts["header"] = _header("header", texts["header"]).lower()
-    if "prefix" not in texts:
-        # As by default: senders write the algorithm before the signature, or nothing.
-        signature = replace(signature, prefix=f"{choices.get('algorithm', signature.algorithm)}=", prefix_optional=True)
-    else:
-        signature = replace(signature, prefix_optional=False)
-    timestamp = _timestamp(options["timestamp"]) if options.get("timestamp") is not None else None
-    changed = replace(signature, **texts, **choices, timestamp=timestamp, id=id_location)  # type: ignore[arg-type]
-    _check(changed)
+    if not scheme.options:
+        raise BadOptions("the scheme has no scheme_options")
+    if options.keys() - scheme.options:
+        raise BadOptions(f"scheme_options knows {', '.join(sorted(scheme.options))} only")
+    id_location = _location("id", _text("id", options["id"])) if "id" in options else None
+    type_location = _location("type", _text("type", options["type"])) if "type" in options else None
     return replace(
         scheme,
-        signature=changed,
+        proof=_proof(scheme.proof, options, id_location),
         id=(id_location,) if id_location else scheme.id,
         type=((type_location,),) if type_location else scheme.type,
     )
 
 
-def _check(signature: Hmac) -> None:
+def _proof(proof: Proof | None, options: Mapping[str, object], id_location: Location | None) -> Proof | None:
+    match proof:
+        case Token():
+            header = _header(options)
+            return replace(proof, place=Location(f"header:{header}")) if header else proof
+        case Signature() if "timestamp_header" in options:
+            name = _name("timestamp_header", options["timestamp_header"])
+            return replace(
+                proof,
+                header=_header(options) or proof.header,
+                template="{timestamp}:{body}",
+                timestamp=_timestamp({"source": "header", "name": name}),
+            )
+        case Signature():
+            return _signature(proof, options, id_location)
+        case _:
+            return proof
+
+
+def _header(options: Mapping[str, object]) -> str:
+    return _name("header", options["header"]) if "header" in options else ""
+
+
+def _signature(signature: Signature, options: Mapping[str, object], id_location: Location | None) -> Signature:
+    texts = {name: _text(name, options[name]) for name in _TEXTS & options.keys()}
+    choices = {name: _choice(name, options[name], allowed) for name, allowed in _CHOICES.items() if name in options}
+    if header := _header(options):
+        texts["header"] = header
+    if "prefix" in texts:
+        optional = False
+    else:
+        # As by default: senders write the algorithm before the signature, or nothing.
+        texts["prefix"] = f"{choices.get('algorithm', signature.algorithm)}=" if signature.prefix_optional else ""
+        optional = signature.prefix_optional
+    timestamp = _timestamp(options["timestamp"]) if options.get("timestamp") is not None else signature.timestamp
+    changed = replace(
+        signature,
+        **texts,  # type: ignore[arg-type]
+        **choices,  # type: ignore[arg-type]
+        prefix_optional=optional,
+        timestamp=timestamp,
+        id=id_location,
+    )
+    _check(changed)
+    return changed
+
+
+def _check(signature: Signature) -> None:
     places = Counter(_FIELD.findall(signature.template))
     if set("{}") & set(_FIELD.sub("", signature.template)):
         # A sender signs what it signs: with a brace that is taken for a text its every request would be refused.
@@ -92,7 +128,7 @@ def _timestamp(value: object) -> Timestamp:
         raise BadOptions("timestamp.name must not be empty")
     return Timestamp(
         source=source,
-        name=_header("timestamp.name", name) if source == "header" else name,
+        name=_name("timestamp.name", name) if source == "header" else name,
         unit=_choice("timestamp.unit", value.get("unit", "s"), UNITS),
         tolerance=tolerance,
     )
@@ -106,12 +142,14 @@ def _text(name: str, value: object) -> str:
     return value
 
 
-def _header(name: str, text: str) -> str:
+def _name(option: str, value: object) -> str:
+    """A header's name, in lower case."""
+    text = _text(option, value)
     if not text:
-        raise BadOptions(f"{name} must not be empty")
+        raise BadOptions(f"{option} must not be empty")
     if not _HEADER.fullmatch(text):
-        raise BadOptions(f"{name} must be a header's name: letters, digits and hyphens (underscores never arrive)")
-    return text
+        raise BadOptions(f"{option} must be a header's name: letters, digits and hyphens (underscores never arrive)")
+    return text.lower()
 
 
 def _choice(name: str, value: object, allowed: tuple[str, ...]) -> str:
@@ -122,9 +160,12 @@ def _choice(name: str, value: object, allowed: tuple[str, ...]) -> str:
 
 def _location(name: str, text: str) -> Location:
     try:
-        location = Location(text)
+        found = Location(text)
     except ValueError as error:
         raise BadOptions(f"{name} must be header:NAME or body:PATH") from error
-    if not location.in_body:
-        _header(name, location.name)
-    return location
+    if found.where == "query":
+        # The platform sorts and re-encodes it.
+        raise BadOptions(f"{name} must be header:NAME or body:PATH")
+    if not found.in_body:
+        _name(name, found.name)
+    return found

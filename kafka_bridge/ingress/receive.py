@@ -1,32 +1,29 @@
-"""The pipeline: size, signature, identity, route, record, acknowledgement. Pure.
+"""The pipeline: size, signature, events, identity, route, record, acknowledgement. Pure.
 
-At-least-once is the order of the lines: the answer is made from an `Outcome`, and an `Outcome` has a delivery only
+At-least-once is the order of the lines: the answer is made from an `Outcome`, and an event in it has a delivery only
 after `send` has returned one, which it does only once the broker has acknowledged.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
 from kafka_bridge.clock import Clock
-from kafka_bridge.errors import BridgeError, TooLarge, Unroutable, Unverified
+from kafka_bridge.errors import BridgeError, TooLarge, Unverified
 from kafka_bridge.events.envelope import Event
-from kafka_bridge.events.outcome import Outcome, Verdict
-from kafka_bridge.events.record import Delivery, Record, is_topic_name
+from kafka_bridge.events.outcome import Outcome, Taken, Verdict
 from kafka_bridge.http import PLATFORM_BODY_LIMIT_BYTES, Inbound, Outbound, json_reply, problem
 from kafka_bridge.ingress.content import Content
-from kafka_bridge.ingress.signatures import fingerprint
+from kafka_bridge.ingress.items import Item, items_of
+from kafka_bridge.ingress.keys import fingerprint
+from kafka_bridge.ingress.publish import Planned, Publisher
 from kafka_bridge.ingress.source import Source
-from kafka_bridge.ingress.templates import MissingValue
 
 # Ids and types become header values, log entries and answers; real ones are a few dozen characters long.
 MAX_NAME_CHARS: Final = 512
-
-# Of a topic's name that is no good, in the log.
-MAX_SHOWN_CHARS: Final = 100
-
-type Send = Callable[[Record], Delivery]
-"""Publishes one record and returns once the broker has acknowledged it. Raises BridgeError."""
+# What the answer says of each event besides id and topic, at most; and how long it may be, escapes included.
+TOLD_BYTES: Final = 100
+MAX_TOLD_BYTES: Final = 500_000
 
 
 @dataclass(slots=True)
@@ -36,22 +33,21 @@ class _Trace:
     time: float
     verdict: Verdict = Verdict.SKIPPED
     reason: str = ""
-    event: Event | None = None
-    record: Record | None = None
-    delivery: Delivery | None = None
-    error: BridgeError | None = None
+    events: tuple[Taken, ...] = ()
+    batch: bool = False
+    reply: Outbound | None = None
 
 
-def receive(inbound: Inbound, source: Source, *, send: Send, clock: Clock, limit_bytes: int) -> Outcome:
+def receive(inbound: Inbound, source: Source, *, publisher: Publisher, clock: Clock, limit_bytes: int) -> Outcome:
     """Verify, identify, route and publish one request. Raises nothing: what went wrong is in the Outcome.
 
     `limit_bytes` is the client's limit for one record; a body above it is not even parsed.
     """
-    started, trace = clock.monotonic(), _Trace(clock.now())
+    started, trace, failure = clock.monotonic(), _Trace(clock.now()), None
     try:
-        _run(Content(inbound), source, send, limit_bytes, trace)
+        _run(Content(inbound, public_url=source.public_url), source, publisher, limit_bytes, trace)
     except BridgeError as error:
-        trace.error = error
+        failure = error
     return Outcome(
         source=source.name,
         scheme=source.scheme_id,
@@ -59,101 +55,146 @@ def receive(inbound: Inbound, source: Source, *, send: Send, clock: Clock, limit
         duration_s=clock.monotonic() - started,
         verdict=trace.verdict,
         reason=trace.reason,
-        event=trace.event,
-        record=trace.record,
-        delivery=trace.delivery,
-        error=trace.error,
+        events=trace.events,
+        batch=trace.batch,
+        reply=trace.reply,
+        error=failure,
     )
 
 
-def _run(content: Content, source: Source, send: Send, limit_bytes: int, trace: _Trace) -> None:
-    size_bytes = len(content.inbound.body)
-    if size_bytes >= PLATFORM_BODY_LIMIT_BYTES:
+def ask(inbound: Inbound, source: Source, *, clock: Clock) -> Outbound | None:
+    """The answer to a GET, when it is a handshake. Raises Unverified."""
+    if source.handshake is None:
+        return None
+    return source.handshake.unsigned(Content(inbound, public_url=source.public_url), now=clock.now())
+
+
+def _run(content: Content, source: Source, publisher: Publisher, limit_bytes: int, trace: _Trace) -> None:
+    if len(content.inbound.body) >= PLATFORM_BODY_LIMIT_BYTES:
         raise TooLarge("The platform cuts bodies off at 10 MiB (10485760 bytes).")
-    _verify(content, source, trace)
-    if size_bytes > limit_bytes:
-        raise TooLarge(f"The body is above the client's limit for one record: message.max.bytes is {limit_bytes}.")
-    trace.event = event = _identify(content, source, trace.time)
-    trace.record = _route(content, source, event)
-    trace.delivery = send(trace.record)
-
-
-def _verify(content: Content, source: Source, trace: _Trace) -> None:
-    if source.verifier is None:
-        trace.verdict = Verdict.UNCHECKED
-        return
+    if not source.takes_many:
+        _check_size(content, limit_bytes)
+    handshake = source.handshake
     try:
-        source.verifier.verify(content, now=trace.time)
+        if handshake is not None and (reply := handshake.unsigned(content, now=trace.time)) is not None:
+            trace.reply = reply
+            return
+        opened = _verify(content, source, trace)
+        if handshake is not None and (reply := handshake.signed(opened)) is not None:
+            trace.reply = reply
+            return
     except Unverified as error:
         trace.verdict, trace.reason = Verdict.REJECTED, error.reason
         raise
+    items, trace.batch = items_of(opened, open_format=source.scheme.cloudevents, path=source.split)
+    plan: list[Planned] = []
+    for item in items:
+        _check_size(item.content, limit_bytes, item.number)
+        event, own_id = _identify(item, source, trace.time)
+        if not trace.batch:
+            # Also when it cannot be routed the answer names it.
+            trace.events = (Taken(event),)
+        plan.append(_plan(item.content, source, event, own_id=own_id))
+    trace.events = tuple(planned.taken for planned in plan)
+    _check_answer(trace.events)
+    trace.events = tuple(publisher.publish(plan))
+    if handshake is not None:
+        trace.reply = handshake.success(opened, now=trace.time)
+
+
+def _check_size(content: Content, limit_bytes: int, index: int | None = None) -> None:
+    if len(content.inbound.body) > limit_bytes:
+        which = "The body" if index is None else f"Event {index + 1} of the batch"
+        raise TooLarge(f"{which} is above the client's limit for one record: message.max.bytes is {limit_bytes}.")
+
+
+def _check_answer(events: Sequence[Taken]) -> None:
+    """An answer of unusual length would not be given; so it is refused before anything is published."""
+    length = sum(len(event.id) + len(record.topic) if record else len(event.id) for event, record, *_ in events)
+    if length + len(events) * TOLD_BYTES > MAX_TOLD_BYTES:
+        raise TooLarge("The answer to a batch of so many events would be too long: send fewer at once.")
+
+
+def _verify(content: Content, source: Source, trace: _Trace) -> Content:
+    if source.verifier is None:
+        trace.verdict = Verdict.UNCHECKED
+        return content
+    opened = source.verifier.verify(content, now=trace.time)
     trace.verdict = Verdict.VERIFIED
+    return opened
 
 
-def _identify(content: Content, source: Source, now: float) -> Event:
-    found = source.scheme.id_of(content)
+def _plan(content: Content, source: Source, event: Event, *, own_id: bool) -> Planned:
+    target = source.routing.target(content, event)
+    if target is None:
+        return Planned(Taken(event))
+    body = content.inbound.body
+    record = source.envelope.record(event, topic=target.topic, key=target.key, value=body)
+    window_s = source.window_s(own_id=own_id)
+    if not window_s:
+        return Planned(Taken(event, record))
+    # An id that nobody signs could be given to another event, to have the true one taken for a copy.
+    identity = event.id if event.id_signed else f"{event.id} {fingerprint(source.name, body)}"
+    return Planned(Taken(event, record), window_s, identity)
+
+
+def _identify(item: Item, source: Source, now: float) -> tuple[Event, bool]:
+    """The event, and whether its id is one that its sender gave it."""
+    content, scheme = item.content, source.scheme
+    attributes: Mapping[str, str] = item.cloudevent.attributes if item.cloudevent else {}
+    found: tuple[str, bool] | None
+    if attributes:
+        # In binary mode they are headers, which nothing signs.
+        signed = scheme.body_is_signed and not content.inbound.header("ce-id")
+        found, event_type = (attributes["id"], signed), attributes["type"]
+    else:
+        found, event_type = _id_of(item, source), scheme.type_of(content) or ""
+    own = found is not None and len(found[0]) <= MAX_NAME_CHARS
     if found is None or len(found[0]) > MAX_NAME_CHARS:
-        # Derived from the body, so it is signed exactly when the body is: always, unless nothing was.
-        found = fingerprint(source.name, content.inbound.body), source.verifier is not None
-    event_type = source.scheme.type_of(content)
-    return Event(
+        # Derived from the body, so it is signed exactly when the body is.
+        found = fingerprint(source.name, content.inbound.body), scheme.body_is_signed
+    event = Event(
         id=found[0],
-        type=event_type[:MAX_NAME_CHARS] if event_type else None,
+        type=event_type[:MAX_NAME_CHARS] or None,
         source=source.name,
         scheme=source.scheme_id,
         time=now,
         id_signed=found[1],
-        content_type=_content_type(content.inbound),
+        # It is not under the signature, and becomes a header: one of unusual length is left out.
+        content_type=content.content_type if len(content.content_type) <= MAX_NAME_CHARS else "",
+        attributes=attributes,
     )
+    return event, own
 
 
-def _content_type(inbound: Inbound) -> str:
-    """It is not under the signature, and becomes a header: one of unusual length is left out."""
-    content_type = inbound.header("content-type")
-    return content_type if len(content_type) <= MAX_NAME_CHARS else ""
-
-
-def _route(content: Content, source: Source, event: Event) -> Record:
-    named = {"type": event.type, "id": event.id}
-    topic = source.topic.constant or _topic(content, source, named)
-    try:
-        key = source.key.render(content, named) if source.key else None
-    except MissingValue:
-        # An event without the key's value (a ping among orders) has no order to keep: it goes out without a key.
-        key = None
-    return source.envelope.record(event, topic=topic, key=key, value=content.inbound.body)
-
-
-def _topic(content: Content, source: Source, named: Mapping[str, str | None]) -> str:
-    """The topic that the event's own values lead to; a constant one was checked with the settings."""
-    try:
-        topic = source.topic.render(content, named)
-    except MissingValue as error:
-        raise Unroutable(f"The topic cannot be made: {error}.") from error
-    if not is_topic_name(topic):
-        raise Unroutable("The topic that the event leads to is not a legal topic name.", hint=_shown(topic))
-    if not source.allows(topic):
-        raise Unroutable("The topic that the event leads to is not among the allowed topics.", hint=_shown(topic))
-    return topic
-
-
-def _shown(topic: str) -> str:
-    return ascii(topic[:MAX_SHOWN_CHARS])
+def _id_of(item: Item, source: Source) -> tuple[str, bool] | None:
+    """The id that the sender gave. Events of one request that share the id of a header are numbered."""
+    for location in source.scheme.id:
+        if found := location.find(item.content):
+            numbered = found if item.number is None or location.in_body else f"{found}.{item.number}"
+            return numbered, location in source.scheme.signed_ids
+    return None
 
 
 def answer(outcome: Outcome) -> Outbound:
-    """What the sender is told: a 2xx if and only if the broker acknowledged."""
-    event_id = outcome.event.id if outcome.event else ""
+    """What the sender is told: a 2xx if and only if every event was acknowledged, or is not wanted, or none came."""
     if outcome.error is not None:
-        return problem(outcome.error, instance=event_id)
-    delivery = outcome.delivery
+        return problem(outcome.error, instance=outcome.event.id if outcome.event and not outcome.batch else "")
+    if outcome.reply is not None:
+        return outcome.reply
+    told = [_told(taken) for taken in outcome.events]
+    return json_reply({"count": len(told), "records": told} if outcome.batch else told[0])
+
+
+def _told(taken: Taken) -> Mapping[str, object]:
+    if taken.record is None:
+        return {"id": taken.event.id, "dropped": True}
+    delivery = taken.delivery
     assert delivery is not None
-    return json_reply(
-        {
-            "id": event_id,
-            "topic": delivery.topic,
-            "partition": delivery.partition,
-            "offset": delivery.offset,
-            "duplicate": False,
-        }
-    )
+    return {
+        "id": taken.event.id,
+        "topic": delivery.topic,
+        "partition": delivery.partition,
+        "offset": delivery.offset,
+        "duplicate": taken.duplicate,
+    }

@@ -53,7 +53,7 @@ def parse(saved: Mapping[str, object]) -> EndpointSettings:
         publishing=reader.choice("publishing") == ENABLED,
         sources=read_sources(reader),
         topic_allow=_topic_allow(reader),
-        public_url=reader.text("public_url").rstrip("/"),
+        public_url=_public_url(reader),
         consume=_consume(reader),
         api_token=_token(reader),
         keep_events=reader.integer("keep_events", low=0, high=100_000) or 0,
@@ -69,6 +69,12 @@ def _topic_allow(reader: Reader) -> tuple[str, ...]:
         # No name means that every topic is allowed: nobody who wrote something into the field wants that.
         reader.problem("topic_allow", "names no topic")
     return names
+
+
+def _public_url(reader: Reader) -> str:
+    url = reader.text("public_url")
+    # One with a query is the whole URL, to be taken as it is.
+    return url if "?" in url else url.rstrip("/")
 
 
 def _token(reader: Reader) -> Secret | None:

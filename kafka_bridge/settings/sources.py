@@ -18,7 +18,13 @@ MAX_SOURCES: Final = 100
 # Secrets of one rotation, or values of one secret: each is tried for, and kept with, every source that uses it.
 MAX_ROTATION: Final = 16
 MAX_SECRET_CHARS: Final = 4096
-_FIELDS: Final = frozenset({"scheme", "scheme_options", "secret", "topic", "key"})
+_FIELDS: Final = frozenset(
+    ["scheme", "scheme_options", "secret", "topic", "key", "routes", "record_format", "dedupe_seconds", "split"]
+)
+RECORD_FORMATS: Final = ("binary", "structured", "raw")
+# An event that comes again after a day is another one.
+MAX_DEDUPE_S: Final = 86_400
+MAX_ROUTES: Final = 200
 
 
 class NotASecret(Exception):
@@ -37,10 +43,24 @@ class SourceSecret:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class RouteSettings:
+    """Where events of some types go. `pattern` is a type with `*` for anything; `topic` and `key` are template texts.
+
+    An empty text stands for the source's own.
+    """
+
+    pattern: str
+    drop: bool = False
+    topic: str = ""
+    key: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class SourceSettings:
     """One sender: how it signs and where its events go. Topic and key are template texts.
 
-    `secret_setting` is the setting that its secret comes from, or should come from.
+    `secret_setting` is the setting that its secret comes from, or should come from. `dedupe_s` is None where the
+    scheme decides; `split` is the path of an array in the body, None where a request is one event.
     """
 
     name: str
@@ -52,6 +72,10 @@ class SourceSettings:
     scheme_options: Mapping[str, object] = field(default_factory=dict)
     untouched: bool = False
     """Nobody has set it up: no secret, no scheme chosen, no entry of its own."""
+    routes: tuple[RouteSettings, ...] = ()
+    record_format: str = RECORD_FORMATS[0]
+    dedupe_s: int | None = None
+    split: str | bool = False
 
 
 def read_sources(reader: Reader) -> Mapping[str, SourceSettings]:
@@ -119,6 +143,10 @@ def _source(reader: Reader, name: str, entry: dict[str, object], secrets: _Secre
         topic=_text(reader, name, entry, "topic") or reader.text("topic", source=name),
         key=_text(reader, name, entry, "key") or reader.text("key", source=name),
         untouched=default and not entry and _is_form_of_another(reader),
+        routes=_routes(reader, name, entry.get("routes", {})),
+        record_format=_record_format(reader, name, entry),
+        dedupe_s=_dedupe(reader, name, entry.get("dedupe_seconds")),
+        split=_split(reader, name, entry.get("split", False)),
     )
     return source if len(reader.problems) == before else None
 
@@ -135,6 +163,56 @@ def _is_form_of_another(reader: Reader) -> bool:
     # The form saves the first scheme of its list when nobody has chosen one.
     secret = reader.secret("webhook_secret", source=DEFAULT_SOURCE)
     return secret is None and reader.text("scheme", source=DEFAULT_SOURCE) == SETTINGS["scheme"].default
+
+
+def _routes(reader: Reader, source: str, value: object) -> tuple[RouteSettings, ...]:
+    if not isinstance(value, dict):
+        reader.problem("sources", "routes must be a JSON object of event types and topics", source=source)
+        return ()
+    if len(value) > MAX_ROUTES:
+        reader.problem("sources", f"routes has more than {MAX_ROUTES} entries", source=source)
+        return ()
+    found: list[RouteSettings] = []
+    for pattern, entry in value.items():
+        match entry:
+            case "drop" | {"drop": True}:
+                found.append(RouteSettings(pattern=pattern, drop=True))
+            case str() if entry.strip():
+                found.append(RouteSettings(pattern=pattern, topic=entry.strip()))
+            case dict() if (
+                entry
+                and not entry.keys() - {"topic", "key"}
+                and all(isinstance(text, str) and text.strip() for text in entry.values())
+            ):
+                topic, key = entry.get("topic", ""), entry.get("key", "")
+                found.append(RouteSettings(pattern=pattern, topic=topic.strip(), key=key.strip()))
+            case _:
+                text = 'a route leads to a topic, to "drop", or to an object with topic and key'
+                reader.problem("sources", text, source=source)
+    return tuple(found)
+
+
+def _record_format(reader: Reader, source: str, entry: Mapping[str, object]) -> str:
+    value = entry.get("record_format", RECORD_FORMATS[0])
+    if value not in RECORD_FORMATS:
+        reader.problem("sources", f"record_format must be one of {', '.join(RECORD_FORMATS)}", source=source)
+    return str(value)
+
+
+def _dedupe(reader: Reader, source: str, value: object) -> int | None:
+    if value is None:
+        return None
+    if not isinstance(value, int) or isinstance(value, bool) or not 0 <= value <= MAX_DEDUPE_S:
+        reader.problem("sources", f"dedupe_seconds must be a whole number from 0 to {MAX_DEDUPE_S}", source=source)
+        return None
+    return value
+
+
+def _split(reader: Reader, source: str, value: object) -> str | bool:
+    if not isinstance(value, bool | str):
+        reader.problem("sources", "split must be true, or the path of an array in the body", source=source)
+        return False
+    return value
 
 
 def _own_secret(reader: Reader) -> SourceSecret:

@@ -50,7 +50,17 @@ def _select(label: str, part: Part, *options: str, default: str = "") -> Setting
 
 PROTOCOLS: Final = ("PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL")
 MECHANISMS: Final = ("PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512", "OAUTHBEARER")
-SCHEMES: Final = ("hmac", "github", "standard-webhooks", "stripe", "none")
+# In the order of the list that the operator sees: `ingress.schemes` has a row for each.
+SCHEMES: Final = (
+    *("hmac", "github", "standard-webhooks", "stripe", "none"),
+    *("svix", "bearer", "basic", "api-key"),
+    *("gitlab-token", "gitlab-signing-token", "bitbucket", "jira", "linear", "sentry", "vercel", "pagerduty"),
+    *("grafana", "cloudflare-stream", "cloudflare-notifications"),
+    *("shopify", "square", "hubspot-v3", "calendly", "typeform", "docusign", "contentful", "dropbox", "zendesk"),
+    *("intercom", "mailgun", "microsoft-graph"),
+    *("slack", "twilio", "zoom", "meta", "twitter", "line", "discord"),
+    *("feishu", "dingtalk", "wecom", "aws-sns"),
+)
 
 SETTINGS: Final[Mapping[str, Setting]] = MappingProxyType(
     {

@@ -148,3 +148,36 @@ def test_what_the_library_refuses_is_told_before_everything_else():
 
     told = document["detail"]["problems"]
     assert (told[0], told[10]) == ("Client key (PEM): is refused by the client library.", "and 91 more.")
+
+
+# What works, and may surprise.
+
+
+@pytest.mark.parametrize(
+    ("settings", "warnings"),
+    [
+        ({}, []),
+        ({"topic": "{body.b}", "key": "{body.a}"}, []),
+        # A CloudEvent in binary mode has them in headers.
+        ({"topic": "{type}", "key": "{id}"}, ["{id}", "{type}"]),
+        ({"topic": "t.{header.X-A}", "key": "{header.x-a}"}, ["header x-a"]),
+        ({"scheme": "github", "key": "{id}", "topic": "{type}"}, ["{id}", "{type}"]),
+        ({"scheme": "github", "sources": '{"default": {"routes": {"push": "drop"}}}'}, ["{type}"]),
+        ({"scheme": "stripe", "key": "{id}", "topic": "{type}"}, []),
+        ({"scheme": "bearer", "key": "{body.a}"}, ["body a"]),
+        ({"scheme": "none", "topic": "{type}", "key": "{header.x}"}, []),
+        (
+            {"sources": '{"default": {"routes": {"a": {"topic": "{header.x-b}", "key": "{header.x-a}"}}}}'},
+            ["header x-a", "header x-b", "{type}"],
+        ),
+    ],
+)
+def test_whoever_has_the_token_sees_which_values_of_the_routing_nobody_signs(settings, warnings):
+    assert show(token=TOKEN, **settings)[1]["detail"]["warnings"] == [
+        f"default: routing uses {value}, which the sender does not sign." for value in warnings
+    ]
+
+
+def test_a_warning_is_no_problem():
+    assert show(key="{header.x-a}")[1]["status"] == "healthy"
+    assert "detail" not in show(key="{header.x-a}")[1]

@@ -2,14 +2,21 @@ import pytest
 
 from kafka_bridge.dify.journal import Journal
 from kafka_bridge.errors import Cause, SettingsInvalid, TooLarge, Unavailable, Unroutable, Unverified
-from kafka_bridge.events.outcome import Outcome, Verdict
+from kafka_bridge.events.envelope import Event
+from kafka_bridge.events.outcome import Outcome, Taken, Verdict
 from kafka_bridge.events.record import Delivery, Record
 from tests.stand_ins import Ticking, log_of
 
 LOGGER = "kafka_bridge.dify.journal"
 
 
-def outcome(error=None, *, source="shop", reason="", record=None):
+def event(event_id="evt_1"):
+    return Event(id=event_id, type=None, source="shop", scheme="hmac", time=0, id_signed=True, content_type="")
+
+
+def outcome(error=None, *, source="shop", reason="", record=None, event_id="evt_1"):
+    delivery = None if error else Delivery("t", 0, 0, None)
+    known = record is not None or error is None
     return Outcome(
         source=source,
         scheme="hmac",
@@ -17,8 +24,7 @@ def outcome(error=None, *, source="shop", reason="", record=None):
         duration_s=0.0,
         verdict=Verdict.REJECTED if reason else Verdict.VERIFIED,
         reason=reason,
-        record=record,
-        delivery=None if error else Delivery("t", 0, 0, None),
+        events=(Taken(event(event_id), record, delivery),) if known else (),
         error=error,
     )
 
@@ -51,8 +57,10 @@ def test_an_unavailable_cluster_is_logged_with_the_topic_and_the_librarys_words(
 
     (line,) = lines_of(outcome(error, record=Record(topic="orders", value=b"NEVERSHOWN")))
 
-    assert line.startswith("webhook answered 503: endpoint endpoint-1, source shop, topic orders: connection refused")
-    assert line.endswith("(a:9092/1: Connect failed)")
+    assert line == (
+        "webhook answered 503: endpoint endpoint-1, source shop, topic orders, event evt_1:"
+        " connection refused (a:9092/1: Connect failed)"
+    )
 
 
 @pytest.mark.parametrize(("error", "status"), [(TooLarge("Too large."), 413), (Unroutable("No topic."), 422)])
@@ -122,3 +130,24 @@ def test_a_line_is_short_however_many_settings_are_wrong():
     assert lines == [
         "webhook answered 500: endpoint endpoint-1, source shop: 0. 1. 2. 3. 4. 5. 6. 7. 8. 9. and 42490 more.",
     ]
+
+
+@pytest.mark.parametrize("event_id", ["a\n2026-11-21 ERROR b", "a\rb", "a\x1b[31mb", "a\u2028b"])
+def test_an_id_is_the_senders_text_and_breaks_no_line(event_id):
+    (line,) = lines_of(outcome(Unavailable(Cause.QUEUE_FULL), record=Record(topic="t", value=b""), event_id=event_id))
+
+    assert line.isprintable()
+    assert line.isascii()
+
+
+def test_a_handshake_that_was_refused_is_logged_and_counted():
+    journal = Journal(Ticking().clock)
+    with log_of(LOGGER) as lines:
+        for _ in range(100):
+            journal.refused("endpoint-1", "shop", Unverified("the verify token is not the one of the settings"))
+
+    assert len(lines) == 5
+    assert lines[0] == (
+        "handshake answered 401: endpoint endpoint-1, source shop: the verify token is not the one of the settings"
+    )
+    assert dict(journal.counts) == {"not-verified": 100}

@@ -18,7 +18,8 @@ from kafka_bridge.errors import (
     Unauthorized,
 )
 from kafka_bridge.http import Outbound
-from tests.stand_ins import Registry, clock_at, request, saved
+from kafka_bridge.ingress.dedupe import Dedupe
+from tests.stand_ins import NoWaiter, Registry, clock_at, request, saved
 
 TOKEN = "not-a-real-token"
 HOOK = compile_hook(saved(scheme="none", api_token=TOKEN, sources='{"shop": {"scheme": "none"}}'))
@@ -50,7 +51,7 @@ ROUTES = PUBLIC | MANAGED
 
 
 REGISTRY = Registry()
-TABLE = Routes(Webhooks(REGISTRY, Journal(clock_at(0)), clock_at(0)), Health(REGISTRY))
+TABLE = Routes(Webhooks(REGISTRY, Journal(clock_at(0)), clock_at(0), Dedupe(waiter=NoWaiter)), Health(REGISTRY))
 
 
 def dispatch(method, path, *, token="", hook=HOOK):

@@ -2,14 +2,15 @@ import json
 
 import pytest
 
-from devhost.senders import SENDERS
+from devhost.signing import sign
 from kafka_bridge.dify.call import Call
 from kafka_bridge.dify.hooks import compile_hook
 from kafka_bridge.dify.journal import Journal
 from kafka_bridge.dify.webhooks import ANSWER_WITHIN_S, Webhooks
-from kafka_bridge.errors import Cause, NotFound, SettingsInvalid, Unavailable
+from kafka_bridge.errors import Cause, NotFound, SettingsInvalid, Unavailable, Unverified
+from kafka_bridge.ingress.dedupe import Dedupe
 from kafka_bridge.settings.cluster import Cluster
-from tests.stand_ins import NOW, SECRET, Registry, clock_at, log_of, request, saved
+from tests.stand_ins import NOW, SECRET, NoWaiter, Registry, clock_at, log_of, request, saved
 
 BODY = b'{"id": "evt_1"}'
 
@@ -20,10 +21,10 @@ class Rig:
     def __init__(self, error=None):
         self.registry = Registry(error)
         self.journal = Journal(clock_at(NOW))
-        self.webhooks = Webhooks(self.registry, self.journal, clock_at(NOW))
+        self.webhooks = Webhooks(self.registry, self.journal, clock_at(NOW), Dedupe(waiter=NoWaiter))
 
     def deliver(self, name="", headers=None, **settings):
-        signed = SENDERS["hmac"](SECRET, BODY, NOW, "evt_1")
+        signed = sign("hmac", SECRET, BODY, now=NOW, event_id="evt_1").headers
         return self.webhooks.deliver(self.call(name, signed if headers is None else headers, **settings))
 
     def call(self, name="", headers=None, **settings):
@@ -151,3 +152,93 @@ def test_options_names_the_methods():
 
     assert (outbound.status, outbound.body) == (204, b"")
     assert outbound.headers == (("Allow", "GET, HEAD, OPTIONS, POST"),)
+
+
+# Handshakes.
+
+META = {"scheme": "meta", "webhook_secret": '{"secret": "made-up", "token": "right"}'}
+
+
+def asked(rig, query, method="GET", **settings):
+    call = rig.call(**settings)
+    return rig.webhooks.probe(call._replace(inbound=call.inbound._replace(method=method, query=query, body=b"")))
+
+
+@pytest.mark.parametrize("method", ["GET", "HEAD"])
+def test_a_handshake_is_answered_in_place_of_the_probe(method):
+    rig = Rig()
+
+    outbound = asked(rig, "hub.mode=subscribe&hub.challenge=c&hub.verify_token=right", method, **META)
+
+    assert (outbound.status, outbound.body, outbound.content_type) == (200, b"c", "text/plain; charset=utf-8")
+    assert outbound.headers == (("X-Content-Type-Options", "nosniff"),)
+    assert (rig.registry.leased, dict(rig.journal.counts)) == ([], {})
+
+
+def test_without_a_question_it_is_a_probe():
+    assert json.loads(asked(Rig(), "", **META).body)["status"] == "healthy"
+
+
+def test_a_handshake_that_is_refused_is_told_to_the_operator_alone():
+    rig = Rig()
+
+    with log_of("kafka_bridge.dify.journal") as lines, pytest.raises(Unverified) as caught:
+        asked(rig, "hub.mode=subscribe&hub.challenge=c&hub.verify_token=wrong", **META)
+
+    assert lines == [
+        "handshake answered 401: endpoint endpoint-1, source default: the verify token is not the one of the settings",
+    ]
+    assert "token" not in str(caught.value)
+    assert rig.registry.leased == []
+
+
+def test_a_handshake_by_post_is_answered_and_publishes_nothing():
+    rig = Rig()
+    call = rig.call(scheme="microsoft-graph")
+
+    outbound = rig.webhooks.deliver(call._replace(inbound=call.inbound._replace(query="validationToken=t", body=b"")))
+
+    assert (outbound.status, outbound.body) == (200, b"t")
+    assert rig.registry.leased == []
+    assert dict(rig.journal.counts) == {"accepted": 1}
+
+
+@pytest.mark.parametrize("origin", ["eventemitter.example.com", "*", "a,b"])
+def test_options_gives_a_cloudevents_sender_its_consent(origin):
+    rig = Rig()
+
+    outbound = rig.webhooks.options(rig.call("", {"WebHook-Request-Origin": origin, "WebHook-Request-Rate": "120"}))
+
+    assert outbound.status == 204
+    assert outbound.headers == (
+        ("Allow", "GET, HEAD, OPTIONS, POST"),
+        ("WebHook-Allowed-Origin", origin),
+        ("WebHook-Allowed-Rate", "*"),
+    )
+
+
+# Events that come again.
+
+
+def test_an_event_that_comes_again_is_published_once_per_endpoint():
+    rig = Rig()
+    sources = '{"default": {"dedupe_seconds": 60}}'
+
+    answers = [json.loads(rig.deliver(sources=sources).body) for _ in range(2)]
+
+    assert [found["duplicate"] for found in answers] == [False, True]
+    assert answers[0]["offset"] == answers[1]["offset"]
+    assert len(rig.registry.broker.records) == 1
+    signed = sign("hmac", SECRET, BODY, now=NOW, event_id="evt_1").headers
+    rig.webhooks.deliver(rig.call("", signed, sources=sources)._replace(endpoint="endpoint-2"))
+    assert len(rig.registry.broker.records) == 2
+
+
+def test_a_batch_is_published_together_and_answered_as_one():
+    rig = Rig()
+    call = rig.call("", {"content-type": "application/x-ndjson"}, scheme="none")
+
+    outbound = rig.webhooks.deliver(call._replace(inbound=call.inbound._replace(body=b"1\n2\n3\n")))
+
+    assert json.loads(outbound.body)["count"] == 3
+    assert [record.value for record in rig.registry.broker.records] == [b"1", b"2", b"3"]

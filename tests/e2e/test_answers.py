@@ -345,7 +345,7 @@ class TestOtherPaths:
         opened = client.get(f"{host.url('shop')}/health", headers={"Authorization": f"Bearer {token}"})
 
         assert (closed.status_code, set(closed.json())) == (200, {"status", "kafka", "storage", "consumer"})
-        assert opened.json()["detail"] == {"problems": [], "sources": {"default": "hmac"}}
+        assert opened.json()["detail"] == {"problems": [], "warnings": [], "sources": {"default": "hmac"}}
 
     def test_health_names_what_is_wrong(self, client, endpoint, token):
         away = client.get(f"{endpoint(scheme='none', bootstrap_servers='127.0.0.1:1')}/health")

@@ -76,7 +76,7 @@ NOT_JSON = [b"", b"x", b"{", b'{"id": 1', b"\xff", b'{"id": NaN}', b"[" * 100_00
 
 @pytest.mark.parametrize("body", NOT_JSON)
 def test_a_body_that_is_not_json_has_no_values(body):
-    assert Content(request(body)).json is None
+    assert Content(request(body)).document is None
     assert Location("body:id").find(Content(request(body))) is None
 
 
@@ -118,9 +118,9 @@ def test_a_body_is_parsed_only_when_somebody_asks():
     lazy = content({"id": 1})
 
     assert Location("header:id").find(lazy) is None
-    assert "json" not in vars(lazy)
+    assert "document" not in vars(lazy)
     assert Location("body:id").find(lazy) == "1"
-    assert "json" in vars(lazy)
+    assert "document" in vars(lazy)
 
 
 def test_a_location_in_a_header_is_found_in_any_case():
@@ -134,7 +134,7 @@ def test_a_header_that_is_empty_or_absent_is_not_found(where):
     assert Location(where).find(Content(request(b'{"x-id": "body"}', {"x-id": ""}))) is None
 
 
-@pytest.mark.parametrize("text", ["", "header", "header:", "body:", "query:id", "Header:x", ":x", "header x"])
+@pytest.mark.parametrize("text", ["", "header", "header:", "body:", "query:", "form:id", "Header:x", ":x", "header x"])
 def test_what_is_no_location_is_a_programming_error(text):
     with pytest.raises(ValueError, match="not a location"):
         Location(text)

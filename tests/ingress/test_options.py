@@ -4,7 +4,8 @@ from hypothesis import strategies as st
 
 from kafka_bridge.ingress.content import Content
 from kafka_bridge.ingress.options import BadOptions, with_options
-from kafka_bridge.ingress.schemes import SCHEMES, Scheme
+from kafka_bridge.ingress.scheme import Scheme
+from kafka_bridge.ingress.schemes import SCHEMES
 from kafka_bridge.ingress.signatures import Timestamp
 from tests.stand_ins import request
 
@@ -30,7 +31,7 @@ any_json = st.recursive(
 
 
 def signature(**options):
-    return with_options(HMAC, options).signature
+    return with_options(HMAC, options).proof
 
 
 def refusal(**options):
@@ -44,15 +45,15 @@ def test_without_options_the_row_is_itself():
         assert with_options(row, {}) is row
 
 
-@pytest.mark.parametrize("scheme", [name for name, row in SCHEMES.items() if not row.configurable])
-def test_only_a_configurable_scheme_takes_options(scheme):
-    with pytest.raises(BadOptions, match="for the scheme hmac only"):
+@pytest.mark.parametrize("scheme", [name for name, row in SCHEMES.items() if not row.options])
+def test_a_scheme_without_parameters_takes_no_options(scheme):
+    with pytest.raises(BadOptions, match=r"^the scheme has no scheme_options$"):
         with_options(SCHEMES[scheme], {"header": "x-signature"})
 
 
 @pytest.mark.parametrize("scheme", SCHEMES)
 def test_options_can_never_switch_verification_off(scheme):
-    for options in ({"algorithm": "none"}, {"scheme": "none"}, {"signature": None}, {"verify": False}):
+    for options in ({"algorithm": "none"}, {"scheme": "none"}, {"proof": None}, {"verify": False}):
         with pytest.raises(BadOptions):
             with_options(SCHEMES[scheme], options)
 
@@ -60,8 +61,8 @@ def test_options_can_never_switch_verification_off(scheme):
 def test_the_table_is_not_changed_by_options():
     with_options(HMAC, {"header": "x-signature", "id": "header:x-id"})
 
-    assert HMAC.signature.header == "x-webhook-signature"
-    assert HMAC.signature.id is None
+    assert HMAC.proof.header == "x-webhook-signature"
+    assert HMAC.proof.id is None
 
 
 @pytest.mark.parametrize(
@@ -85,7 +86,7 @@ def test_an_option_takes_the_place_of_a_default(name, value):
 
     assert getattr(changed, name) == value
     for other in {"algorithm", "encoding", "key_encoding", "separator", "element", "template", "header"} - {name}:
-        assert getattr(changed, other) == getattr(HMAC.signature, other)
+        assert getattr(changed, other) == getattr(HMAC.proof, other)
 
 
 def test_a_header_is_found_in_any_case():
@@ -93,7 +94,7 @@ def test_a_header_is_found_in_any_case():
 
 
 def test_the_default_prefix_may_be_left_out_by_the_sender():
-    assert (HMAC.signature.prefix, HMAC.signature.prefix_optional) == ("sha256=", True)
+    assert (HMAC.proof.prefix, HMAC.proof.prefix_optional) == ("sha256=", True)
     assert (signature(header="x").prefix, signature(header="x").prefix_optional) == ("sha256=", True)
 
 
@@ -108,13 +109,13 @@ def test_another_algorithm_may_stand_before_its_signature_as_the_default_one_may
 
 
 def test_naming_the_default_algorithm_changes_nothing():
-    assert signature(algorithm="sha256") == HMAC.signature
+    assert signature(algorithm="sha256") == HMAC.proof
 
 
 @pytest.mark.parametrize(
     ("given_timestamp", "parsed"),
     [
-        ({"name": "X-Time"}, Timestamp(source="header", name="X-Time", unit="s", tolerance=300)),
+        ({"name": "X-Time"}, Timestamp(source="header", name="x-time", unit="s", tolerance=300)),
         (
             {"source": "header", "name": "t", "unit": "ms", "tolerance": 1},
             Timestamp(source="header", name="t", unit="ms", tolerance=1),
@@ -178,7 +179,9 @@ REFUSED = {
     "encoding must be one of hex, base64": {"encoding": "base64url"},
     "key_encoding must be one of utf-8, base64, hex, whsec": {"key_encoding": "utf8"},
     "id must be header:NAME or body:PATH": {"id": "x-id"},
+    "id must be header:NAME": {"id": "query:id"},
     "type must be header:NAME or body:PATH": {"type": "body:"},
+    "type must be header:NAME": {"type": "query:type"},
     "timestamp.name must not be empty": {**TIMED, "timestamp": {}},
     "timestamp.source must be one of header, element, body": {**TIMED, "timestamp": {"name": "t", "source": "query"}},
     "timestamp.unit must be one of s, ms, rfc3339": {**TIMED, "timestamp": {"name": "t", "unit": "us"}},
@@ -218,11 +221,12 @@ def test_any_options_make_a_scheme_or_are_bad(options):
     except BadOptions:
         return
     assert isinstance(scheme, Scheme)
-    assert "body" in scheme.signature.placeholders
+    assert "body" in scheme.proof.placeholders
 
 
 BRACES = [
-    "{url}{body}",
+    "{form}{body}",
+    "{headers}{body}",
     "{ID}.{body}",
     "{Body}{body}",
     "{body}{",
@@ -237,7 +241,7 @@ BRACES = [
 def test_a_brace_that_is_no_placeholder_is_refused_rather_than_signed(template):
     told = refusal(template=template, id="header:x-id")
 
-    assert told == "template knows {body}, {timestamp}, {id}, {method} only, and no other brace"
+    assert told == "template knows {body}, {timestamp}, {id}, {url}, {method}, {path} only, and no other brace"
 
 
 @pytest.mark.parametrize("template", ["{body}{body}", "{method}.{body}.{method}", "{body}" * 100])
@@ -281,3 +285,48 @@ def test_what_is_no_header_may_have_any_name():
 def test_an_id_in_the_body_is_not_looked_for_before_the_body_is_verified():
     with pytest.raises(BadOptions, match="header"):
         with_options(SCHEMES["hmac"], {"template": "{id}.{body}", "id": "body:id"})
+
+
+# The other schemes with parameters.
+
+
+def test_grafana_signs_with_a_timestamp_where_the_operator_names_its_header():
+    changed = with_options(SCHEMES["grafana"], {"timestamp_header": "X-Grafana-Alerting-Signature-Timestamp"}).proof
+
+    assert changed.template == "{timestamp}:{body}"
+    assert changed.timestamp == Timestamp(source="header", name="x-grafana-alerting-signature-timestamp")
+    assert changed.header == SCHEMES["grafana"].proof.header
+
+
+def test_a_header_of_grafanas_may_have_another_name():
+    assert with_options(SCHEMES["grafana"], {"header": "X-Sig"}).proof.header == "x-sig"
+    both = with_options(SCHEMES["grafana"], {"header": "X-Sig", "timestamp_header": "X-Time"}).proof
+    assert (both.header, both.timestamp.name) == ("x-sig", "x-time")
+
+
+def test_an_api_key_may_stand_in_another_header():
+    changed = with_options(SCHEMES["api-key"], {"header": "X-Token", "id": "header:X-Id", "type": "body:kind"})
+
+    assert str(changed.proof.place) == "header x-token"
+    assert [str(place) for place in changed.id] == ["header x-id"]
+    assert str(changed.type[0][0]) == "body kind"
+    assert with_options(SCHEMES["api-key"], {"id": "header:X-Id"}).proof == SCHEMES["api-key"].proof
+
+
+@pytest.mark.parametrize(
+    ("scheme", "options"),
+    [
+        ("grafana", {"algorithm": "sha1"}),
+        ("grafana", {"template": "{body}"}),
+        ("grafana", {"timestamp_header": ""}),
+        ("grafana", {"timestamp_header": 1}),
+        ("grafana", {"timestamp_header": "X_Time"}),
+        ("api-key", {"prefix": ""}),
+        ("api-key", {"header": ""}),
+        ("api-key", {"header": None}),
+        ("hmac", {"timestamp_header": "X-Time"}),
+    ],
+)
+def test_a_parameter_that_a_scheme_does_not_have_is_refused(scheme, options):
+    with pytest.raises(BadOptions):
+        with_options(SCHEMES[scheme], options)

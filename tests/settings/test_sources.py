@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from kafka_bridge.settings.reader import Reader
 from kafka_bridge.settings.secret import Secret
-from kafka_bridge.settings.sources import NotASecret, SourceSecret, parse_secret, read_sources
+from kafka_bridge.settings.sources import NotASecret, RouteSettings, SourceSecret, parse_secret, read_sources
 
 
 def read(**saved):
@@ -329,3 +329,94 @@ def test_the_entry_default_needs_no_scheme_of_the_form():
 
     assert read_sources(reader)["default"].scheme == "github"
     assert reader.problems == []
+
+
+# Routes, formats, windows, arrays.
+
+
+def entry(**fields):
+    return read(sources={"shop": fields, "other": {}})
+
+
+def fields_of(**fields):
+    found, problems = entry(**fields)
+    assert problems == []
+    return found["shop"]
+
+
+def test_without_them_a_request_is_one_binary_event_without_routes():
+    source = fields_of()
+
+    assert (source.routes, source.record_format, source.dedupe_s, source.split) == ((), "binary", None, False)
+
+
+def test_routes_keep_their_order():
+    routes = {"b.*": "t1", "a": " t2 ", "ping": "drop", "pong": {"drop": True}, "*": {"topic": "t3", "key": " {id} "}}
+
+    assert fields_of(routes=routes).routes == (
+        RouteSettings(pattern="b.*", topic="t1"),
+        RouteSettings(pattern="a", topic="t2"),
+        RouteSettings(pattern="ping", drop=True),
+        RouteSettings(pattern="pong", drop=True),
+        RouteSettings(pattern="*", topic="t3", key="{id}"),
+    )
+    assert fields_of(routes={"a": {"key": "k"}}).routes == (RouteSettings(pattern="a", key="k"),)
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        ("record_format", "structured"),
+        ("record_format", "raw"),
+        ("dedupe_seconds", 0),
+        ("dedupe_seconds", 86_400),
+        ("split", True),
+        ("split", ""),
+        ("split", "data.items"),
+    ],
+)
+def test_a_field_is_what_it_says(field, value):
+    assert getattr(fields_of(**{field: value}), field.replace("seconds", "s")) == value
+
+
+SECRET = "NEVERSHOWN"
+WRONG = [
+    ("routes", None, "routes must be a JSON object of event types and topics"),
+    ("routes", [SECRET], "routes must be a JSON object of event types and topics"),
+    ("routes", SECRET, "routes must be a JSON object of event types and topics"),
+    ("routes", {f"t{n}": "x" for n in range(201)}, "routes has more than 200 entries"),
+    *(
+        ("routes", {"a": value}, 'a route leads to a topic, to "drop", or to an object with topic and key')
+        for value in (None, "", " ", 1, [], {}, {"topic": ""}, {"topic": 1}, {"drop": False}, {SECRET: SECRET})
+    ),
+    *(("record_format", v, "record_format must be one of binary, structured, raw") for v in (SECRET, None, 1, [], "")),
+    *(
+        ("dedupe_seconds", value, "dedupe_seconds must be a whole number from 0 to 86400")
+        for value in (-1, 86_401, 1.5, "60", True, [], SECRET)
+    ),
+    *(("split", v, "split must be true, or the path of an array in the body") for v in (None, 1, [], {}, [SECRET])),
+]
+
+
+@pytest.mark.parametrize(("field", "value", "told"), WRONG, ids=lambda value: repr(value)[:30])
+def test_a_field_that_cannot_be_read_breaks_its_source_alone_and_is_not_quoted(field, value, told):
+    found, problems = entry(**{field: value})
+
+    assert set(found) == {"default", "other"}
+    assert problems == [f"Sources (JSON) (source shop): {told}."]
+    assert SECRET not in "".join(problems)
+
+
+@given(st.sampled_from(["routes", "record_format", "dedupe_seconds", "split"]), st.data())
+def test_any_value_is_read_or_a_problem_of_its_source(field, data):
+    value = data.draw(
+        st.recursive(
+            st.none() | st.booleans() | st.integers() | st.text(st.characters(codec="utf-8")),
+            lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(st.characters(codec="utf-8")), inner),
+            max_leaves=5,
+        )
+    )
+    found, problems = entry(**{field: value})
+
+    assert "other" in found
+    assert ("shop" in found) is (problems == [])

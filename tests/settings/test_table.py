@@ -43,7 +43,7 @@ def test_the_select_offers_every_scheme_that_there_is():
 
 
 def test_the_default_scheme_verifies():
-    assert schemes.SCHEMES[SETTINGS["scheme"].default].signature is not None
+    assert schemes.SCHEMES[SETTINGS["scheme"].default].proof is not None
 
 
 def test_a_consumer_starts_at_the_end_by_default():
