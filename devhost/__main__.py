@@ -32,11 +32,11 @@ from devhost.verify import (
     certificates_only,
     check,
     explain,
-    fetched,
     hidden,
     run_vectors,
 )
 from kafka_bridge.ingress.schemes import SCHEMES
+from kafka_bridge.web import fetch
 
 console = Console(highlight=False, soft_wrap=True)
 
@@ -338,7 +338,7 @@ def verify(
         headers=_headers_of(headers), body=body.read_bytes() if body else b"", method=method.upper(), url=url
     )
     moment = time.time() if now is None else now
-    harmless = certificates_only(fetched)
+    harmless = certificates_only(fetch)
     checked = check(captured, setup, now=moment, fetch=harmless)
     if checked.verified:
         what = "a handshake, and is answered" if checked.reply is not None else "verified"
@@ -371,7 +371,7 @@ def _headers_of(path: Path) -> Mapping[str, str]:
 
 def _verified_vectors(path: Path) -> int:
     try:
-        passed, failed = run_vectors(json.loads(path.read_bytes()), fetch=certificates_only(fetched))
+        passed, failed = run_vectors(json.loads(path.read_bytes()), fetch=certificates_only(fetch))
     except ValueError as error:
         raise click.BadParameter(f"{path} is not JSON", param_hint="--vectors") from error
     except BadVectors as error:

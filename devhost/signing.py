@@ -282,7 +282,7 @@ class _Signer:
         }
         if unknown := self._spec.placeholders - parts.keys():
             raise CannotSign(f"nobody has written here how {', '.join(sorted(unknown))} is signed")
-        if self._spec.placeholders & {"url", "path"} and not places.url:
+        if self._spec.signs_url and not places.url:
             raise CannotSign("the sender signs the URL: give it")
         found = b""
         rest = self._spec.template

@@ -13,8 +13,6 @@ from types import MappingProxyType
 from typing import Any, Final
 from urllib.parse import unquote, urlsplit, urlunsplit
 
-import httpx
-
 from kafka_bridge.clock import Clock
 from kafka_bridge.errors import BridgeError, Unverified
 from kafka_bridge.events.outcome import Outcome, Verdict
@@ -153,17 +151,6 @@ def _kept(records: Sequence[Record]) -> Sequence[Delivery]:
     return [Delivery(record.topic, 0, offset, 0) for offset, record in enumerate(records)]
 
 
-def fetched(url: str) -> bytes:
-    """The body of the answer to a GET: the certificate of a message of SNS. Raises FetchFailed."""
-    try:
-        response = httpx.get(url, timeout=10, follow_redirects=False)
-    except (httpx.HTTPError, httpx.InvalidURL, OSError, ValueError) as error:
-        raise FetchFailed(type(error).__name__) from error
-    if response.status_code != httpx.codes.OK:
-        raise FetchFailed(f"HTTP {response.status_code}")
-    return response.content
-
-
 def certificates_only(fetch: Fetch) -> Fetch:
     """A fetch that confirms no subscription: whoever looks at a captured request wants nothing to happen."""
 
@@ -260,15 +247,10 @@ class _Diagnosis:
             told.append(
                 "Nothing that was tried makes it match: another secret, or a body that was changed in a way that cannot"
                 " be undone (order of keys, spacing, numbers)"
-                + (", or another URL" if self._signs_url else "")
+                + (", or another URL" if isinstance(self._proof, Signature) and self._proof.signs_url else "")
                 + ". Copy the secret anew from the sender's page, of this very webhook, and record the body as bytes."
             )
         return told
-
-    @property
-    def _signs_url(self) -> bool:
-        proof = SCHEMES[self._setup.scheme].proof
-        return isinstance(proof, Signature) and bool(proof.placeholders & {"url", "path"})
 
     # What can be tried.
 
@@ -361,7 +343,7 @@ class _Diagnosis:
                         yield _difference(proof, algorithm, encoding, prefix)
 
     def _urls(self) -> Iterator[str]:
-        if not isinstance(self._proof, Signature) or not self._proof.placeholders & {"url", "path"}:
+        if not isinstance(self._proof, Signature) or not self._proof.signs_url:
             return
         if not self._captured.url:
             yield "Give the URL that the sender calls with --url: it is under the signature."

@@ -29,7 +29,8 @@ One line per module, lowest first; each imports only from lines above it (`tests
     broker.kafka                    the ports on confluent_kafka
     broker.{pump,batch,bridge}      a native thread per producer; what one caller has sent; one wake-up per report
     broker.registry                 who shares a producer
-    dify.{hooks,web}                a configured endpoint; what a proof fetches from outside
+    web                             what a proof fetches from outside
+    dify.hooks                      a configured endpoint
     dify.{call,journal}             one request to an endpoint; the log lines
     dify.{webhooks,health,routes}   the handlers, and the table of paths
     dify.http                       the platform's request and answer; the error boundary

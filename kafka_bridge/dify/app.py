@@ -22,10 +22,10 @@ from kafka_bridge.dify.health import Health
 from kafka_bridge.dify.hooks import Hooks
 from kafka_bridge.dify.journal import Journal
 from kafka_bridge.dify.routes import Routes
-from kafka_bridge.dify.web import fetch
 from kafka_bridge.dify.webhooks import Webhooks
 from kafka_bridge.ingress.dedupe import Dedupe
 from kafka_bridge.settings.cluster import Cluster
+from kafka_bridge.web import fetch
 
 
 class Runtime:

@@ -33,9 +33,10 @@ class Waiter(Protocol):
 
 @dataclass(slots=True)
 class Pending:
-    """An event that somebody publishes right now, and who waits for what becomes of it."""
+    """An event that somebody publishes right now, and the requests that wait for what becomes of it."""
 
     waiters: list[Waiter] = field(default_factory=list)
+    settled: bool = False
 
 
 @dataclass(slots=True, frozen=True)
@@ -57,10 +58,10 @@ class Dedupe:
     def __len__(self) -> int:
         return len(self._seen)
 
-    def claim(self, key: EventKey, now: float) -> Delivery | Waiter | None:
+    def claim(self, key: EventKey, now: float) -> Delivery | Pending | None:
         """None: the caller publishes it, and must `settle`. A Delivery: where it lies already.
 
-        A Waiter: somebody else publishes it; wait, then claim again. Raises Unavailable when too many wait already.
+        A Pending: somebody else publishes it; the caller may `join`, at once, and claim again when it has waited.
         """
         seen = self._seen.get(key)
         if seen is not None:
@@ -71,11 +72,18 @@ class Dedupe:
         if pending is None:
             self._pending[key] = Pending()
             return None
+        return pending
+
+    def join(self, pending: Pending) -> Waiter:
+        """What wakes the caller once the event is settled. Raises Unavailable when too many requests wait already."""
         if len(pending.waiters) >= MAX_WAITERS_OF_ONE or self._waiting >= MAX_WAITERS:
             raise Unavailable(Cause.QUEUE_FULL, "many wait for the same event already")
         waiter = self._waiter()
         pending.waiters.append(waiter)
         self._waiting += 1
+        if pending.settled:
+            # By another thread, since it was claimed: nobody else would wake this one.
+            waiter.wake()
         return waiter
 
     def settle(self, key: EventKey, delivery: Delivery | None, until: float) -> None:
@@ -84,7 +92,8 @@ class Dedupe:
             self._seen[key] = _Seen(delivery, until)
             if len(self._seen) > self._capacity:
                 self._seen.popitem(last=False)
-        waiters = self._pending.pop(key).waiters
-        self._waiting -= len(waiters)
-        for waiter in waiters:
+        pending = self._pending.pop(key)
+        pending.settled = True
+        self._waiting -= len(pending.waiters)
+        for waiter in pending.waiters:
             waiter.wake()

@@ -7,7 +7,7 @@ from typing import NamedTuple
 from kafka_bridge.errors import BridgeError, Cause, Unavailable
 from kafka_bridge.events.outcome import Taken
 from kafka_bridge.events.record import Delivery, Record
-from kafka_bridge.ingress.dedupe import Dedupe, EventKey, Waiter
+from kafka_bridge.ingress.dedupe import Dedupe, EventKey, Pending
 
 type Send = Callable[[Sequence[Record]], Sequence[Delivery]]
 """Publishes records and returns once the broker has acknowledged all of them. Raises BridgeError."""
@@ -60,9 +60,9 @@ class Publisher:
         return taken
 
     def _round(self, plan: Sequence[Planned], taken: list[Taken], todo: list[int], free: list[int]) -> list[int]:
-        """Publish what nobody else publishes, wait for the rest; gives what must be claimed again."""
-        mine: list[int] = []
-        waits: list[tuple[int, Waiter]] = []
+        """Publish what nobody else publishes, or wait for somebody else; gives what must be claimed again."""
+        mine, busy = list[int](), list[int]()
+        pending: Pending | None = None
         settled = False
         try:
             for n in todo:
@@ -71,8 +71,8 @@ class Publisher:
                         mine.append(n)
                     case Delivery() as delivery:
                         taken[n] = taken[n]._replace(delivery=delivery, duplicate=True)
-                    case waiter:
-                        waits.append((n, waiter))
+                    case pending:
+                        busy.append(n)
             self._send(taken, sorted([*mine, *free]))
             settled = True
         finally:
@@ -80,10 +80,14 @@ class Publisher:
             for n in mine:
                 found = taken[n].delivery if settled else None
                 self.dedupe.settle(self._key(plan[n]), found, self.monotonic() + plan[n].window_s)
-        for _, waiter in waits:
-            if not waiter.wait(self.deadline - self.monotonic()):
-                raise Unavailable(Cause.NOT_ACKNOWLEDGED, "the same event is being published by another request")
-        return [n for n, _ in waits]
+        if pending is not None and not (mine or free):
+            self._wait_for(pending)
+        return busy
+
+    def _wait_for(self, pending: Pending) -> None:
+        """Of all that others publish a request waits for one: the rest is settled by then, or is the next."""
+        if not self.dedupe.join(pending).wait(self.deadline - self.monotonic()):
+            raise Unavailable(Cause.NOT_ACKNOWLEDGED, "the same event is being published by another request")
 
     def _send(self, taken: list[Taken], numbers: list[int]) -> None:
         records = [record for n in numbers if (record := taken[n].record) is not None]

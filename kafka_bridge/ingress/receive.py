@@ -8,6 +8,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
+import orjson
+
 from kafka_bridge.clock import Clock
 from kafka_bridge.errors import BridgeError, TooLarge, Unverified
 from kafka_bridge.events.envelope import Event
@@ -21,7 +23,7 @@ from kafka_bridge.ingress.source import Source
 
 # Ids and types become header values, log entries and answers; real ones are a few dozen characters long.
 MAX_NAME_CHARS: Final = 512
-# What the answer says of each event besides id and topic, at most; and how long it may be, escapes included.
+# What the answer says of each event besides id and topic, at most; and how long it may be.
 TOLD_BYTES: Final = 100
 MAX_TOLD_BYTES: Final = 500_000
 
@@ -96,7 +98,8 @@ def _run(content: Content, source: Source, publisher: Publisher, limit_bytes: in
             trace.events = (Taken(event),)
         plan.append(_plan(item.content, source, event, own_id=own_id))
     trace.events = tuple(planned.taken for planned in plan)
-    _check_answer(trace.events)
+    if trace.batch:
+        _check_answer(trace.events)
     trace.events = tuple(publisher.publish(plan))
     if handshake is not None:
         trace.reply = handshake.success(opened, now=trace.time)
@@ -110,8 +113,8 @@ def _check_size(content: Content, limit_bytes: int, index: int | None = None) ->
 
 def _check_answer(events: Sequence[Taken]) -> None:
     """An answer of unusual length would not be given; so it is refused before anything is published."""
-    length = sum(len(event.id) + len(record.topic) if record else len(event.id) for event, record, *_ in events)
-    if length + len(events) * TOLD_BYTES > MAX_TOLD_BYTES:
+    names = sum(len(orjson.dumps(event.id)) + (len(record.topic) if record else 0) for event, record, *_ in events)
+    if names + len(events) * TOLD_BYTES > MAX_TOLD_BYTES:
         raise TooLarge("The answer to a batch of so many events would be too long: send fewer at once.")
 
 

@@ -101,6 +101,11 @@ class Signature:
         return frozenset(_PLACEHOLDER.findall(self.template))
 
     @cached_property
+    def signs_url(self) -> bool:
+        """Whether the URL is under the signature, or a part of it."""
+        return bool(self.placeholders & {"url", "path"})
+
+    @cached_property
     def place(self) -> Location:
         """Where the signature stands."""
         return Location(f"body:{self.body_path}" if self.body_path else f"header:{self.header}")
@@ -110,7 +115,7 @@ class Signature:
         if location.in_body:
             return bool(self.placeholders & {"body", "form"})
         if location.where == "query":
-            return bool(self.placeholders & {"url", "path"})
+            return self.signs_url
         own = "id" in self.placeholders and self.id is not None and str(self.id) == str(location)
         return own or (self.fallback is not None and self.fallback.covers(location))
 
@@ -127,7 +132,6 @@ class SignatureVerifier:
         self._keys = _keys(spec, secrets, spec.algorithm)
         self._stronger = _keys(spec, secrets, spec.stronger.algorithm) if spec.stronger else ()
         self._fallback = SignatureVerifier(spec.fallback, secrets) if spec.fallback else None
-        self._signs_url = bool(spec.placeholders & {"url", "path"})
         self._plain = spec.template == "{body}"
         self._literals = tuple(literal.encode() for literal in _PLACEHOLDER.split(spec.template)[::2])
         self._names = tuple(_PLACEHOLDER.findall(spec.template))
@@ -151,7 +155,7 @@ class SignatureVerifier:
             raise Unverified("the signature has not the form that the scheme gives it")
         signed = (content.inbound.body,) if self._plain else self._signed(content, timestamp)
         if not _matches(keys, signed, shared, public):
-            url = ", or it is another URL than the one that was signed: set the public URL" if self._signs_url else ""
+            url = ", or it is another URL than the one that was signed: set the public URL" if spec.signs_url else ""
             raise Unverified(f"the signature does not match: another secret, or the body was changed on the way{url}")
         if spec.timestamp and not timestamp:
             # It stands in the body, which is parsed only now: by whoever can sign.
@@ -207,7 +211,7 @@ class SignatureVerifier:
 
     def _signed(self, content: Content, timestamp: str) -> Iterator[bytes]:
         """What may have been signed: one text for each URL that the sender may have called."""
-        if not self._signs_url:
+        if not self._spec.signs_url:
             yield self._fill(content, timestamp, "")
             return
         urls = canonical.urls_of(content, self._spec.variants)

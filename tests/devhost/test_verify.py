@@ -17,9 +17,10 @@ from hypothesis import strategies as st
 
 from devhost.__main__ import devhost
 from devhost.signing import public_part, sample_body, sample_headers, sample_secret, sign
-from devhost.verify import BadVectors, Captured, Setup, certificates_only, check, explain, fetched, run_vectors
+from devhost.verify import BadVectors, Captured, Setup, certificates_only, check, explain, run_vectors
 from kafka_bridge.ingress.schemes import SCHEMES
 from kafka_bridge.ingress.sns import FetchFailed, no_fetch
+from kafka_bridge.web import fetch
 from tests.brokers import REPOSITORY
 from tests.stand_ins import NOW
 
@@ -242,18 +243,18 @@ def test_the_scheme_none_verifies_nothing():
 
 def test_looking_at_a_request_confirms_no_subscription():
     asked = []
-    fetch = certificates_only(lambda url: asked.append(url) or b"")
+    careful = certificates_only(lambda url: asked.append(url) or b"")
 
     with pytest.raises(FetchFailed):
-        fetch("https://sns.us-east-1.amazonaws.com/?Action=ConfirmSubscription&Token=t")
-    assert (fetch("https://sns.us-east-1.amazonaws.com/a.pem"), len(asked)) == (b"", 1)
+        careful("https://sns.us-east-1.amazonaws.com/?Action=ConfirmSubscription&Token=t")
+    assert (careful("https://sns.us-east-1.amazonaws.com/a.pem"), len(asked)) == (b"", 1)
 
 
 def test_what_cannot_be_fetched_is_said(receiver):
     # It takes no GET.
     for url, reason in ((receiver.url, "HTTP 501"), ("http://127.0.0.1:1/", "ConnectError"), ("http://[", ".+")):
         with pytest.raises(FetchFailed, match=reason):
-            fetched(url)
+            fetch(url)
 
 
 # What is said never helps a forger.
@@ -453,6 +454,25 @@ def test_vectors_that_fail(tmp_path, fields, sentence):
 def test_a_vector_that_is_none(fields):
     with pytest.raises(BadVectors, match="vector v"):
         run_vectors([vector(**fields)], fetch=no_fetch)
+
+
+@pytest.mark.parametrize(
+    ("fields", "words"),
+    [
+        ({"vald": True}, "vald"),
+        ({"valid": None}, "true or false"),
+        ({"valid": "yes"}, "true or false"),
+        ({"scheme": "gitub", "valid": False}, "scheme"),
+    ],
+)
+def test_a_vector_that_is_misspelt_is_no_vector_that_passed(fields, words):
+    with pytest.raises(BadVectors, match=words):
+        run_vectors([vector(**fields)], fetch=no_fetch)
+
+
+def test_no_vectors_are_no_success():
+    with pytest.raises(BadVectors, match="empty"):
+        run_vectors([], fetch=no_fetch)
 
 
 def test_an_exception_is_a_failure(monkeypatch):

@@ -13,6 +13,7 @@ import httpx
 import pytest
 
 from devhost.senders import SENDERS
+from kafka_bridge.ingress.dedupe import MAX_WAITERS_OF_ONE
 from tests.e2e.topics import Topics
 
 SECRET = secrets.token_urlsafe(16)
@@ -89,7 +90,8 @@ def test_an_event_that_comes_again_is_answered_and_not_written_again(client, sho
 def test_the_same_event_from_many_at_once_is_written_once(client, shop, topic, topics: Topics):
     url, body = shop(dedupe_seconds=60), b'{"id": "once"}'
 
-    with ThreadPoolExecutor(16) as pool:
+    # No more at once than may wait for one event.
+    with ThreadPoolExecutor(MAX_WAITERS_OF_ONE) as pool:
         answers = list(pool.map(lambda _: post(client, url, body), range(64)))
 
     assert {answer.status_code for answer in answers} == {200}

@@ -131,3 +131,17 @@ def test_any_headers_are_a_cloudevent_none_or_malformed(headers):
     except Malformed:
         return
     assert event is None or all(event.attributes[name] for name in REQUIRED)
+
+
+def test_the_number_of_attributes_is_bounded():
+    extensions = {f"x{n}": "1" for n in range(100)}
+
+    assert from_document({**CE, **dict(list(extensions.items())[: 100 - len(CE)])})
+    with pytest.raises(Malformed, match="100 attributes"):
+        from_document({**CE, **extensions})
+
+
+@pytest.mark.parametrize("name", ["data", "data_base64", "datacontenttype"])
+def test_in_binary_mode_data_is_never_a_header(name):
+    with pytest.raises(Malformed):
+        from_headers({**HEADERS, f"ce-{name}": "x"}, b"data")

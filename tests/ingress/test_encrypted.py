@@ -6,6 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 from urllib.parse import urlencode, urlsplit
 
+import orjson
 import pytest
 from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
 from hypothesis import assume, given
@@ -329,11 +330,19 @@ def test_an_encrypted_message_that_is_no_text_is_unverified(value):
     refused(DingTalk, query, json.dumps({"encrypt": value}).encode())
 
 
+def is_object(data):
+    try:
+        return isinstance(orjson.loads(data), dict)
+    except orjson.JSONDecodeError:
+        return False
+
+
 @BOTH
 @given(message=st.binary())
 def test_a_sender_with_the_secret_who_sends_no_event_is_unverified(proof, message):
     # Of such as can be read, an XML element without children is a text, and a number is no object.
-    assume(b"{" not in message)
+    # Of DingTalk's an object is an event, also an empty one.
+    assume(proof is not DingTalk or not is_object(message))
     refused(proof, *signed(proof, sealed(message)))
 
 

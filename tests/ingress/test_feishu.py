@@ -2,6 +2,7 @@ import base64
 import hashlib
 import json
 
+import orjson
 import pytest
 from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
 from hypothesis import assume, given
@@ -189,9 +190,16 @@ def test_garbage_is_unverified_and_nothing_else(secret, headers, body):
     refused(secret, body, headers)
 
 
+def is_object(data):
+    try:
+        return isinstance(orjson.loads(data), dict)
+    except orjson.JSONDecodeError:
+        return False
+
+
 @given(data=st.binary(max_size=80), value=json_values)
 def test_a_signed_body_that_holds_no_event_is_unverified(data, value):
-    assume(not isinstance(value, dict) and b"{" not in data)
+    assume(not isinstance(value, dict) and not is_object(data))
     key = hashlib.sha256(KEY.encode()).digest()
     encryptor = Cipher(algorithms.AES(key), modes.CBC(bytes(16))).encryptor()
     whole = bytes(16) + encryptor.update(data[: len(data) // 16 * 16])

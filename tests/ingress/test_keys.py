@@ -8,7 +8,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kafka_bridge.ingress.keys import BadSecret, fingerprint, make_key, secrets_of
+from kafka_bridge.ingress.keys import MAX_PUBLIC, BadSecret, fingerprint, make_key, secrets_of
 from kafka_bridge.settings.secret import Secret
 from kafka_bridge.settings.sources import SourceSecret, parse_secret
 
@@ -162,3 +162,11 @@ def test_two_events_have_the_same_fingerprint_exactly_when_they_are_the_same(sou
     same = (source, body) == (other_source, other_body)
 
     assert (fingerprint(source, body) == fingerprint(other_source, other_body)) is same
+
+
+def test_no_more_than_a_few_signatures_are_tried_with_a_public_key():
+    right, wrong = PRIVATE.sign(b"x").hex().encode(), b"00" * 64
+    public = key(PUBLIC.hex(), "hex", algorithm="ed25519")
+
+    assert public.signed(b"x", [*[wrong] * (MAX_PUBLIC - 1), right])
+    assert not public.signed(b"x", [*[wrong] * MAX_PUBLIC, right])

@@ -9,7 +9,7 @@ from kafka_bridge.events.envelope import Event
 from kafka_bridge.ingress.content import Content
 from kafka_bridge.ingress.dedupe import Dedupe
 from kafka_bridge.ingress.receive import answer, receive
-from kafka_bridge.ingress.routing import Target
+from kafka_bridge.ingress.routing import MAX_KEY_CHARS, Target
 from kafka_bridge.ingress.schemes import SCHEMES
 from tests.ingress.signer import compiled, delivery
 from tests.stand_ins import NOW, Broker, NoWaiter, clock_at, publisher_to, request
@@ -149,3 +149,11 @@ def test_an_id_counts_whatever_the_rest_of_the_event_is():
     one, other = (delivery("stripe", json.dumps({"id": "e", "n": n}).encode()) for n in (1, 2))
 
     assert twice(one, compiled("stripe"), other)[:2] == (True, 1)
+
+
+def test_a_key_that_holds_a_document_is_refused():
+    body = b'{"k": "%s"}'
+
+    assert target({}, "t", body % (b"x" * MAX_KEY_CHARS), key="{body.k}").key == "x" * MAX_KEY_CHARS
+    with pytest.raises(Unroutable, match="record key"):
+        target({}, "t", body % (b"x" * (MAX_KEY_CHARS + 1)), key="{body.k}")

@@ -3,10 +3,11 @@
 import hmac
 import itertools
 import json
+import re
 from dataclasses import replace
 
 import pytest
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from devhost.signing import CannotSign, sample_secret
@@ -159,8 +160,8 @@ def test_a_body_that_was_cut_or_made_longer_is_refused(scheme):
 
 @given(st.sampled_from(OF_BYTES), st.binary(), st.binary())
 def test_a_signature_holds_for_one_body_only(scheme, one, other):
-    # What could be a token of X's is no event.
-    one = b"{" + one
+    # What could be a token of X's is no event; see test_handshakes.
+    assume(scheme != "twitter" or not re.fullmatch(rb"[A-Za-z0-9_.~+/=-]{1,256}", one))
     inbound = delivery(scheme, one)
 
     verify(scheme, inbound)

@@ -14,7 +14,7 @@ from cryptography.x509.oid import NameOID
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from kafka_bridge.dify import web
+from kafka_bridge import web
 from kafka_bridge.errors import Unverified
 from kafka_bridge.http import Inbound
 from kafka_bridge.ingress.content import Content, Location

@@ -2,8 +2,10 @@
 
 import json
 
+import orjson
 import pytest
 
+from kafka_bridge.dify.http import MAX_ANSWER_BYTES
 from kafka_bridge.errors import Cause, TooLarge, Unavailable
 from kafka_bridge.events.outcome import Verdict
 from kafka_bridge.ingress.dedupe import MAX_WAITERS_OF_ONE, Dedupe
@@ -37,7 +39,7 @@ def test_an_event_of_feishus_is_never_a_form():
 
 
 def test_an_id_that_nobody_signed_does_not_make_another_event_a_copy():
-    source, dedupe, broker = source_of(sources='{"default": {"dedupe_seconds": 300}}', topic="t"), None, Broker()
+    source, broker = source_of(sources='{"default": {"dedupe_seconds": 300}}', topic="t"), Broker()
     dedupe = Dedupe(waiter=NoWaiter)
 
     def received(inbound):
@@ -73,14 +75,25 @@ def test_a_batch_whose_answer_would_be_too_long_is_refused_before_it_is_publishe
     assert broker.records == []
 
 
+@pytest.mark.parametrize("character", ["\x01", "\U0001f511", '"', "x"])
+def test_the_answer_to_a_batch_is_bounded_as_it_is_written(character):
+    lines = b"\n".join(orjson.dumps({"id": f"{n}{character * 400}"}) for n in range(2000))
+    inbound = with_headers(delivery("hmac", lines), content_type="application/x-ndjson")
+
+    outcome = receive_at(inbound, source_for("hmac"), broker := Broker(), now=NOW)
+
+    assert isinstance(outcome.error, TooLarge) is (broker.records == [])
+    assert len(answer(outcome).body) < MAX_ANSWER_BYTES
+
+
 def test_few_wait_for_the_same_event():
     dedupe, key = Dedupe(waiter=NoWaiter), ("endpoint-1", "shop", "1")
     dedupe.claim(key, 0.0)
     for _ in range(MAX_WAITERS_OF_ONE):
-        dedupe.claim(key, 0.0)
+        dedupe.join(dedupe.claim(key, 0.0))
 
     with pytest.raises(Unavailable) as caught:
-        dedupe.claim(key, 0.0)
+        dedupe.join(dedupe.claim(key, 0.0))
     assert caught.value.cause is Cause.QUEUE_FULL
 
     dedupe.settle(key, None, 0.0)
