@@ -172,8 +172,12 @@ def producer_properties(cluster: Cluster, *, ca_file: str) -> Properties:
     }
 
 
-def consumer_properties(cluster: Cluster, *, ca_file: str, group_id: str, start: str) -> Properties:
-    """For a member of a group, or for a reader whose `group_id` never commits anything."""
+def consumer_properties(cluster: Cluster, *, ca_file: str, group_id: str, member: str = "") -> Properties:
+    """For a member of a group, or for a reader whose `group_id` never commits anything.
+
+    `member` makes the membership static (KIP-345): it must be unique in the group, and keeps its partitions across a
+    restart within the session's timeout.
+    """
     extra = _extra(cluster, without=_PRODUCER_ONLY)
     # With the new protocol (KIP-848) these are the broker's business, and the client refuses them.
     classic: Properties = (
@@ -187,10 +191,13 @@ def consumer_properties(cluster: Cluster, *, ca_file: str, group_id: str, start:
     return {
         **_connection(cluster, ca_file),
         "group.id": group_id,
-        "auto.offset.reset": start,
+        # Only for an offset that is no longer there; where a new group begins is said to `subscribe`.
+        "auto.offset.reset": "earliest",
         "enable.auto.commit": False,
         "enable.auto.offset.store": False,
+        "enable.partition.eof": True,
         **classic,
+        **({"group.instance.id": member} if member else {}),
         # Slow workflows behind it: prefetch little (the defaults are 100,000 records and 64 MiB).
         "queued.min.messages": 1000,
         "queued.max.messages.kbytes": 8192,

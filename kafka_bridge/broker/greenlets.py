@@ -6,6 +6,7 @@ have to say reaches the hub through a deque and one async watcher, the only thin
 """
 
 from collections import deque
+from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from typing import Any, Final
 
@@ -22,6 +23,8 @@ _start_new_thread = monkey.get_original("_thread", "start_new_thread")
 
 # How long a delivery report may lie there. Twice as often costs twice as much and saves a millisecond at the most.
 LOOK_S: Final = 0.002
+# How often a thread looks for the answer of `call`, which are rare: at a rebalance, and at the end of a window.
+CALL_S: Final = 0.001
 
 
 class _GreenletWaiter:
@@ -91,8 +94,29 @@ class GeventLoop:
     def waiter(self) -> Waiter:
         return _GreenletWaiter(self._hub)
 
+    def call[T](self, task: Callable[[], T]) -> T:
+        answers: list[T] = []
+        errors: list[BaseException] = []
+
+        def run() -> None:
+            try:
+                answers.append(task())
+            except BaseException as error:  # noqa: BLE001 - it is the caller's, on the other thread
+                errors.append(error)
+
+        self.post(run)
+        # No primitive of gevent crosses over, and one of the system's would have to be made for every call.
+        while not answers and not errors:
+            _sleep(CALL_S)
+        if errors:
+            raise errors[0]
+        return answers[0]
+
     def start_thread(self, target: Task) -> None:
         _start_new_thread(target, ())
+
+    def spawn(self, task: Task) -> None:
+        gevent.spawn(task)
 
     def rest(self, seconds: float) -> None:
         _sleep(seconds)

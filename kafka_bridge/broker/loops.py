@@ -6,6 +6,7 @@ No gevent primitive crosses into a native thread, and no native thread touches a
 
 import threading
 from collections.abc import Callable
+from queue import SimpleQueue
 from contextlib import AbstractContextManager
 from typing import Protocol
 
@@ -43,8 +44,14 @@ class Loop(Protocol):
     def waiter(self) -> Waiter:
         """A fresh waiter for the caller."""
 
+    def call[T](self, task: Callable[[], T]) -> T:
+        """Run `task`, which must not wait, on the loop, and wait for what it gives. For threads of `start_thread`."""
+
     def start_thread(self, target: Task) -> None:
         """Run `target`, which may block, on a real thread of its own."""
+
+    def spawn(self, task: Task) -> None:
+        """Run `task`, which may wait as callers do, beside the caller. May be called on the loop."""
 
     def rest(self, seconds: float) -> None:
         """Let a thread of `start_thread` do nothing for a while."""
@@ -72,8 +79,11 @@ class _ThreadWaiter:
 class ThreadLoop:
     """Plain threads: for the stand-alone worker, and wherever gevent is not."""
 
-    def __init__(self) -> None:
+    def __init__(self, workers: int = 8) -> None:
+        """`workers` is how many tasks of `spawn` run at once; the others wait for their turn."""
         self.lock: AbstractContextManager[object] = threading.RLock()
+        self._workers = workers
+        self._tasks: SimpleQueue[Task] = SimpleQueue()
 
     def post(self, task: Task) -> None:
         with self.lock:
@@ -82,8 +92,24 @@ class ThreadLoop:
     def waiter(self) -> Waiter:
         return _ThreadWaiter()
 
+    def call[T](self, task: Callable[[], T]) -> T:
+        with self.lock:
+            return task()
+
     def start_thread(self, target: Task) -> None:
         threading.Thread(target=target, daemon=True).start()
+
+    def spawn(self, task: Task) -> None:
+        # Not `concurrent.futures`: its threads outlive the main one until their tasks end, and a run may take hours.
+        with self.lock:
+            if self._workers:
+                self._workers -= 1
+                self.start_thread(self._work)
+        self._tasks.put(task)
+
+    def _work(self) -> None:
+        while True:
+            self._tasks.get()()
 
     def rest(self, seconds: float) -> None:
         threading.Event().wait(seconds)

@@ -37,7 +37,7 @@ class Trouble:
 
 
 class ClientDead(Exception):
-    """The producer instance is beyond repair (a fatal error of the idempotent producer): build another one."""
+    """The client is beyond repair (a fatal error of the idempotent producer, a fenced member): build another one."""
 
     def __init__(self, error: BridgeError) -> None:
         super().__init__(str(error))
@@ -80,6 +80,14 @@ class Start(StrEnum):
     LATEST = "latest"
 
 
+@dataclass(frozen=True, slots=True)
+class Position:
+    """Where a partition is read from now; `missed` records before it were deleted before anybody consumed them."""
+
+    offset: int
+    missed: int = 0
+
+
 class Consumer(Protocol):
     """A member of a consumer group, or a reader of assigned partitions. Not shared between threads."""
 
@@ -87,11 +95,17 @@ class Consumer(Protocol):
         self,
         topics: Sequence[str],
         *,
-        on_assigned: Callable[[Sequence[TopicPartition]], None],
+        start: Start,
+        on_assigned: Callable[[Mapping[TopicPartition, Position]], None],
         on_revoked: Callable[[Sequence[TopicPartition]], None],
         on_lost: Callable[[Sequence[TopicPartition]], None],
     ) -> None:
-        """Join the group. The callbacks run inside `poll`; a commit in `on_revoked` still counts, in `on_lost` not."""
+        """Join the group. The callbacks run inside `poll`; a commit in `on_revoked` still counts, in `on_lost` not.
+
+        `start` is for partitions of which the group has committed nothing. With `latest` their end is committed at once,
+        so that what comes while nobody is a member is not skipped. A committed offset that is no longer there goes on at
+        the earliest record that is.
+        """
 
     def assign(self, offsets: Mapping[TopicPartition, int | Start]) -> None:
         """Read these partitions from these offsets, without a group's balancing."""
@@ -100,7 +114,15 @@ class Consumer(Protocol):
         """The partitions that are read now."""
 
     def poll(self, timeout_s: float, *, limit: int = 100) -> Sequence[Consumed]:
-        """Up to `limit` records; empty when none came in time. Must be called regularly, also while paused."""
+        """Up to `limit` records, as soon as there is one; empty when none came in time.
+
+        Must be called regularly, also while paused. What went wrong is raised by a call that has no records; a member
+        that is beyond repair (another one has its name) raises ClientDead.
+        """
+
+    @property
+    def at_end(self) -> bool:
+        """Whether all that lies in the assigned partitions has been given out; False when there are none."""
 
     def pause(self, partitions: Sequence[TopicPartition]) -> None:
         """Read no more from these until `resume`; a partition that is not assigned is passed over."""

@@ -108,7 +108,7 @@ def producer(of):
 
 
 def consumer(of, **arguments):
-    return consumer_properties(of, ca_file="/ca.pem", **{"group_id": "g", "start": "latest", **arguments})
+    return consumer_properties(of, ca_file="/ca.pem", **{"group_id": "g", **arguments})
 
 
 def admin(of):
@@ -223,7 +223,7 @@ def test_a_producer_partitions_like_java_and_keeps_its_queue_small():
 
 
 def test_a_consumer_never_commits_by_itself():
-    properties = consumer(PLAIN, group_id="workers", start="earliest")
+    properties = consumer(PLAIN, group_id="workers")
 
     assert (properties["group.id"], properties["auto.offset.reset"]) == ("workers", "earliest")
     assert (properties["enable.auto.commit"], properties["enable.auto.offset.store"]) == (False, False)

@@ -4,6 +4,7 @@ What the embedded one cannot do is a strict xfail: the day it can, the test says
 """
 
 import threading
+import time
 import uuid
 from collections.abc import Callable, Iterator
 
@@ -12,7 +13,7 @@ import pytest
 from kafka_bridge.broker import config
 from kafka_bridge.broker.kafka.admin import KafkaAdmin
 from kafka_bridge.broker.kafka.consumer import KafkaConsumer
-from kafka_bridge.broker.ports import Start
+from kafka_bridge.broker.ports import Position, Start
 from kafka_bridge.broker.trust import default_ca_file
 from kafka_bridge.errors import Cause, Unavailable
 from kafka_bridge.events.record import Consumed, Delivery, Record, TopicPartition
@@ -49,10 +50,10 @@ def consumer(broker: Broker) -> Iterator[MakeConsumer]:
     """Consumers, closed at the end of the test."""
     opened: list[KafkaConsumer] = []
 
-    def make(group_id: str = "", start: Start = Start.EARLIEST) -> KafkaConsumer:
+    def make(group_id: str = "") -> KafkaConsumer:
         cluster = cluster_of(bootstrap_servers=broker.bootstrap)
         group = group_id or f"group-{uuid.uuid4().hex[:8]}"
-        properties = config.consumer_properties(cluster, ca_file=default_ca_file(), group_id=group, start=start)
+        properties = config.consumer_properties(cluster, ca_file=default_ca_file(), group_id=group)
         opened.append(KafkaConsumer(properties))
         return opened[-1]
 
@@ -76,11 +77,13 @@ def read(one: KafkaConsumer, count: int) -> list[Consumed]:
     return records
 
 
-def join(one: KafkaConsumer, topic: str) -> tuple[list[TopicPartition], list[TopicPartition]]:
-    """Subscribe; what was assigned and what was revoked arrive in the lists."""
-    assigned: list[TopicPartition] = []
+def join(
+    one: KafkaConsumer, topic: str, start: Start = Start.EARLIEST
+) -> tuple[dict[TopicPartition, Position], list[TopicPartition]]:
+    """Subscribe; what was assigned and what was revoked arrive in the containers."""
+    assigned: dict[TopicPartition, Position] = {}
     revoked: list[TopicPartition] = []
-    one.subscribe([topic], on_assigned=assigned.extend, on_revoked=revoked.extend, on_lost=revoked.extend)
+    one.subscribe([topic], start=start, on_assigned=assigned.update, on_revoked=revoked.extend, on_lost=revoked.extend)
     return assigned, revoked
 
 
@@ -184,10 +187,80 @@ class TestConsumer:
 
     def test_a_new_group_that_starts_at_latest_reads_only_what_comes(self, topic, publish, consumer):
         publish(b"old", partition=0)
-        one = consumer(start=Start.LATEST)
+        one = consumer()
         one.assign({TopicPartition(topic, 0): Start.LATEST})
         wait_until(lambda: one.poll(0.2) == [])
         wait_until(lambda: publish(b"new", partition=0) and bool(one.poll(0.5)))
+
+    def test_a_group_that_starts_at_latest_skips_what_is_there_and_nothing_that_comes_while_it_is_away(
+        self, topic, publish, consumer
+    ):
+        publish(b"old", partition=0)
+        group = f"group-{uuid.uuid4().hex[:8]}"
+        first = consumer(group)
+        assigned, _ = join(first, topic, Start.LATEST)
+        wait_until(lambda: first.poll(0.1) == [] and len(assigned) == 4, 30)
+        assert first.poll(0.1) == []
+        first.close()
+        publish(b"meanwhile", partition=0)
+
+        second = consumer(group)
+        join(second, topic, Start.LATEST)
+
+        assert [found.record.value for found in read(second, 1)] == [b"meanwhile"]
+
+    def test_a_group_goes_on_at_the_earliest_record_when_its_own_place_is_gone(self, topic, publish, consumer):
+        at, group = TopicPartition(topic, 0), f"group-{uuid.uuid4().hex[:8]}"
+        for number in range(3):
+            publish(str(number).encode(), partition=0)
+        first = consumer(group)
+        join(first, topic)
+        read(first, 3)
+        # As if the topic had been made anew, with fewer records.
+        assert first.commit({at: 1000}) is True
+        first.close()
+
+        second = consumer(group)
+        assigned, _ = join(second, topic, Start.LATEST)
+
+        assert [found.record.value for found in read(second, 3)] == [b"0", b"1", b"2"]
+        assert assigned[at] == Position(0)
+
+    def test_a_record_is_not_lost_to_an_error_that_comes_with_it(self, broker, topic, publish, consumer):
+        if not broker.real:
+            pytest.skip("the embedded broker creates every topic that is asked for")
+        publish(b"there", partition=0)
+        one = consumer()
+        one.subscribe(
+            [topic, "never-created"],
+            start=Start.EARLIEST,
+            on_assigned=lambda _: None,
+            on_revoked=lambda _: None,
+            on_lost=lambda _: None,
+        )
+        found: list[Consumed] = []
+        causes: list[Cause] = []
+
+        def both() -> bool:
+            try:
+                found.extend(one.poll(0.2))
+            except Unavailable as error:
+                causes.append(error.cause)
+            return bool(found and causes)
+
+        wait_until(both, 30)
+        assert [each.record.value for each in found] == [b"there"]
+        assert set(causes) == {Cause.TOPIC_DOES_NOT_EXIST}
+
+    def test_records_come_as_soon_as_there_is_one(self, topic, publish, consumer):
+        one = consumer()
+        one.assign({TopicPartition(topic, 0): publish(partition=0).offset})
+        read(one, 1)
+        publish(partition=0)
+        asked = time.monotonic()
+        wait_until(lambda: bool(one.poll(60.0)))
+
+        assert time.monotonic() - asked < 30
 
     def test_a_paused_partition_is_silent_until_it_is_resumed(self, topic, publish, consumer):
         first = publish(b"0", partition=0)
@@ -242,7 +315,7 @@ class TestConsumer:
 
     def test_a_dead_broker_is_named(self):
         properties = config.consumer_properties(
-            cluster_of(bootstrap_servers="127.0.0.1:1"), ca_file=default_ca_file(), group_id="g", start="earliest"
+            cluster_of(bootstrap_servers="127.0.0.1:1"), ca_file=default_ca_file(), group_id="g"
         )
         one = KafkaConsumer(properties)
         join(one, "any")

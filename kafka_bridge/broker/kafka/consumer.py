@@ -11,8 +11,8 @@ from kafka_bridge.broker.causes import record_error
 from kafka_bridge.broker.config import Properties
 from kafka_bridge.broker.kafka.partitions import METADATA_TIMEOUT_S, ours, theirs, watermarks
 from kafka_bridge.broker.kafka.translate import BROKER_LIMIT, Translated, listening, parts, refused_properties
-from kafka_bridge.broker.ports import Start, Trouble
-from kafka_bridge.errors import Cause, Unavailable
+from kafka_bridge.broker.ports import ClientDead, Position, Start, Trouble
+from kafka_bridge.errors import BridgeError, Cause, Unavailable
 from kafka_bridge.events.record import Consumed, Headers, Record, TopicPartition
 
 # At commit these mean that the group is being balanced anew: whoever gets the partition reads from the last commit.
@@ -34,6 +34,13 @@ class KafkaConsumer:
     def __init__(self, properties: Properties) -> None:
         """Raises SettingsInvalid when the library refuses the properties."""
         self._trouble: Trouble | None = None
+        self._error: BridgeError | None = None
+        self._incremental = properties.get("group.protocol") == "consumer" or "cooperative" in str(
+            properties.get("partition.assignment.strategy")
+        )
+        # Where a group begins that has committed nothing yet; committed with the next poll.
+        self._begun: dict[TopicPartition, int] = {}
+        self._ended: set[TopicPartition] = set()
         try:
             self._consumer = LibraryConsumer(listening(properties, self._on_trouble))
         except KafkaException as error:
@@ -43,16 +50,23 @@ class KafkaConsumer:
         self,
         topics: Sequence[str],
         *,
-        on_assigned: Callable[[Sequence[TopicPartition]], None],
+        start: Start,
+        on_assigned: Callable[[Mapping[TopicPartition, Position]], None],
         on_revoked: Callable[[Sequence[TopicPartition]], None],
         on_lost: Callable[[Sequence[TopicPartition]], None],
     ) -> None:
+        def assigned(_: Any, partitions: list[LibraryPartition]) -> None:
+            positions = self._positions(ours(partitions), start)
+            self._ended.difference_update(positions)
+            self._take({at: position.offset for at, position in positions.items()})
+            on_assigned(positions)
+
         def relay(tell: Callable[[Sequence[TopicPartition]], None]) -> Callable[[Any, list[LibraryPartition]], None]:
             return lambda _, partitions: tell(ours(partitions))
 
         with Translated():
             self._consumer.subscribe(
-                list(topics), on_assign=relay(on_assigned), on_revoke=relay(on_revoked), on_lost=relay(on_lost)
+                list(topics), on_assign=assigned, on_revoke=relay(on_revoked), on_lost=relay(on_lost)
             )
 
     def assign(self, offsets: Mapping[TopicPartition, int | Start]) -> None:
@@ -70,19 +84,43 @@ class KafkaConsumer:
             return ours(self._consumer.assignment())
 
     def poll(self, timeout_s: float, *, limit: int = 100) -> Sequence[Consumed]:
+        if self._begun:
+            begun, self._begun = self._begun, {}
+            self.commit(begun)
         with Translated():
-            messages = self._consumer.consume(limit, timeout_s)
+            # `consume` alone would wait for the whole time unless `limit` records come.
+            first = self._consumer.poll(timeout_s)
+            messages = [] if first is None else [first, *self._consumer.consume(limit - 1, 0)]
         records: list[Consumed] = []
         for message in messages:
             error = message.error()
             if error is None:
-                records.append(_consumed(message))
-            elif error.code() != KafkaError._PARTITION_EOF:
-                raise record_error(error.code(), error.str(), limit_of=BROKER_LIMIT)
-        if not messages and self._trouble is not None:
+                record = _consumed(message)
+                records.append(record)
+                self._ended.discard(record.position)
+            elif error.code() == KafkaError._PARTITION_EOF:
+                self._ended.add(TopicPartition(message.topic() or "", message.partition() or 0))
+            elif error.fatal():
+                raise ClientDead(record_error(error.code(), error.str(), limit_of=BROKER_LIMIT))
+            else:
+                self._error = record_error(error.code(), error.str(), limit_of=BROKER_LIMIT)
+        if not records:
+            self._raise_what_was_said()
+        return records
+
+    def _raise_what_was_said(self) -> None:
+        # Kept until a poll comes back empty: the records of one that does not would be lost with it.
+        if self._error is not None:
+            error, self._error = self._error, None
+            raise error
+        if self._trouble is not None:
             trouble, self._trouble = self._trouble, None
             raise Unavailable(trouble.cause or Cause.CONNECTION_REFUSED, trouble.text)
-        return records
+
+    @property
+    def at_end(self) -> bool:
+        assigned = self.assigned()
+        return bool(assigned) and self._ended.issuperset(assigned)
 
     def pause(self, partitions: Sequence[TopicPartition]) -> None:
         if assigned := self._only_assigned(partitions):
@@ -130,12 +168,37 @@ class KafkaConsumer:
     def close(self) -> None:
         self._consumer.close()
 
+    def _positions(self, partitions: Sequence[TopicPartition], start: Start) -> Mapping[TopicPartition, Position]:
+        """Where to go on, and what has been deleted meanwhile. Raises BridgeError.
+
+        The library's own way to begin (`auto.offset.reset`) also serves a group whose committed offset was deleted, and
+        with `latest` it would skip everything that is there, and again whatever came while nobody was a member.
+        """
+        positions: dict[TopicPartition, Position] = {}
+        # The cooperative protocol also says when nothing has changed, and the library would ask for all of nothing.
+        for at, offset in (self.committed(partitions) if partitions else {}).items():
+            with Translated():
+                low, high = watermarks(self._consumer, at)
+            if offset is None:
+                offset = low if start is Start.EARLIEST else high
+                if start is Start.LATEST:
+                    self._begun[at] = offset
+            positions[at] = Position(low if offset > high else max(low, offset), missed=max(0, low - offset))
+        return positions
+
+    def _take(self, offsets: Mapping[TopicPartition, int]) -> None:
+        partitions = [LibraryPartition(at.topic, at.partition, offset) for at, offset in offsets.items()]
+        with Translated():
+            if self._incremental:
+                self._consumer.incremental_assign(partitions)
+            else:
+                self._consumer.assign(partitions)
+
     def _only_assigned(self, partitions: Sequence[TopicPartition]) -> list[LibraryPartition]:
         assigned = set(self.assigned())
         return theirs([at for at in partitions if at in assigned])
 
     def _on_trouble(self, trouble: Trouble) -> None:
-        # Kept for the next poll that comes back empty: records that still arrive matter more.
         if trouble.cause is not None:
             self._trouble = trouble
 

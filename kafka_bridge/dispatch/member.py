@@ -1,0 +1,228 @@
+"""The thread that owns a consumer: reads, pauses, commits, and gives partitions back.
+
+Everything the consumer does may block, so all of it happens here; whatever is decided is decided on the loop, by the
+`Desk`. A partition that is revoked drains first: nothing more of it is started, what runs may end, what is done is
+committed, and only then is it let go. After `DRAIN_S` it is let go as it is, and its unfinished records run again at
+their next owner.
+"""
+
+import logging
+import secrets
+import traceback
+from collections import deque
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import Final, Protocol
+
+from kafka_bridge.broker.loops import Loop, Waiter
+from kafka_bridge.broker.ports import ClientDead, Consumer, Position, Start
+from kafka_bridge.clock import Clock
+from kafka_bridge.dispatch.flow import Flow
+from kafka_bridge.errors import BridgeError, Internal
+from kafka_bridge.events.record import Consumed, TopicPartition
+
+logger = logging.getLogger(__name__)
+
+# How long a poll waits, so also how late a retry that is due starts; and while something is paused, how late it resumes.
+POLL_S: Final = 0.1
+PAUSED_POLL_S: Final = 0.01
+POLL_RECORDS: Final = 500
+# What a crash repeats is what ended since the last commit.
+COMMIT_S: Final = 1.0
+# The other members of the group wait meanwhile; the session is kept alive by the library.
+DRAIN_S: Final = 10.0
+_LOOK_S: Final = 0.01
+# After an error; doubled up to the second for a client that cannot be built or dies again.
+TROUBLE_S: Final = 0.2
+REBUILD_S: Final = 1.0
+REBUILD_MOST_S: Final = 30.0
+
+type Partitions = Sequence[TopicPartition]
+
+
+class Desk(Protocol):
+    """Where it is decided; every method runs on the loop."""
+
+    def assigned(self, positions: Mapping[TopicPartition, Position]) -> None:
+        """These are ours now."""
+
+    def revoked(self, partitions: Partitions) -> None:
+        """These go: start nothing more of them."""
+
+    def in_flight(self, partitions: Partitions) -> int:
+        """How many of their records run or are written."""
+
+    def gone(self, partitions: Partitions | None) -> None:
+        """These, or all, are somebody else's now."""
+
+    def arrived(self, records: Sequence[Consumed], *, at_end: bool) -> Flow:
+        """Records came, or none did for a moment; what is to be paused and resumed."""
+
+    def committable(self) -> Mapping[TopicPartition, int]:
+        """What may be committed."""
+
+    def committed(self, offsets: Mapping[TopicPartition, int]) -> None:
+        """The broker has these."""
+
+    def troubled(self, error: BridgeError) -> None:
+        """Nothing can be read now, and why."""
+
+
+@dataclass(slots=True)
+class Inquiry:
+    """Somebody wants what is done to be committed, and to know the lag; `lag` is None when it cannot be had."""
+
+    waiter: Waiter
+    lag: int | None = None
+
+
+class Member:
+    """`run` is the thread's whole life; `stop` and `inquire` are for the loop."""
+
+    def __init__(
+        self,
+        make_consumer: Callable[[], Consumer],
+        *,
+        topics: Sequence[str],
+        start: Start,
+        desk: Desk,
+        loop: Loop,
+        clock: Clock,
+    ) -> None:
+        self._make_consumer = make_consumer
+        self._topics = topics
+        self._start = start
+        self._desk = desk
+        self._loop = loop
+        self._clock = clock
+        self._stopping = False
+        self._inquiries: deque[Inquiry] = deque()
+        self._paused: set[TopicPartition] = set()
+        self._patience_s = REBUILD_S
+
+    def stop(self) -> None:
+        """Leave the group, after what runs has ended or `DRAIN_S` are over."""
+        self._stopping = True
+
+    def inquire(self, inquiry: Inquiry) -> None:
+        """Answer it with the next poll."""
+        self._inquiries.append(inquiry)
+
+    def run(self) -> None:
+        """Read until `stop`; a client that dies is replaced."""
+        while not self._stopping:
+            try:
+                self._live()
+            except ClientDead as dead:
+                self._died(dead.error)
+            except BridgeError as error:
+                self._died(error)
+            except Exception as error:  # noqa: BLE001 - a thread that dies silently would stand still for ever
+                self._died(self._defect(error))
+        while self._inquiries:
+            self._answer(self._inquiries.popleft(), None)
+
+    def _live(self) -> None:
+        consumer = self._make_consumer()
+        self._paused.clear()
+        try:
+            consumer.subscribe(
+                self._topics,
+                start=self._start,
+                on_assigned=self._on_assigned,
+                on_revoked=partial(self._on_revoked, consumer),
+                on_lost=self._on_lost,
+            )
+            self._serve(consumer)
+        finally:
+            consumer.close()
+
+    def _serve(self, consumer: Consumer) -> None:
+        records: Sequence[Consumed] = ()
+        commit_at = self._clock.monotonic() + COMMIT_S
+        while not self._stopping:
+            flow = self._loop.call(partial(self._desk.arrived, records, at_end=consumer.at_end))
+            self._steer(consumer, flow)
+            inquiries = [self._inquiries.popleft() for _ in range(len(self._inquiries))]
+            if inquiries or self._clock.monotonic() >= commit_at:
+                self._commit(consumer, self._loop.call(self._desk.committable))
+                commit_at = self._clock.monotonic() + COMMIT_S
+            for inquiry in inquiries:
+                self._answer(inquiry, consumer)
+            records = self._poll(consumer)
+
+    def _poll(self, consumer: Consumer) -> Sequence[Consumed]:
+        try:
+            records = consumer.poll(PAUSED_POLL_S if self._paused else POLL_S, limit=POLL_RECORDS)
+        except BridgeError as error:
+            self._loop.call(partial(self._desk.troubled, error))
+            self._loop.rest(TROUBLE_S)
+            return ()
+        if records:
+            self._patience_s = REBUILD_S
+        return records
+
+    def _steer(self, consumer: Consumer, flow: Flow) -> None:
+        if flow.pause:
+            consumer.pause(flow.pause)
+            self._paused.update(flow.pause)
+        if flow.resume:
+            consumer.resume(flow.resume)
+            self._paused.difference_update(flow.resume)
+
+    def _commit(self, consumer: Consumer, offsets: Mapping[TopicPartition, int]) -> None:
+        if not offsets:
+            return
+        try:
+            # False: the group is being balanced; whoever gets the partitions goes on from the commit before.
+            if consumer.commit(offsets):
+                self._loop.call(partial(self._desk.committed, offsets))
+        except BridgeError as error:
+            self._loop.call(partial(self._desk.troubled, error))
+
+    def _answer(self, inquiry: Inquiry, consumer: Consumer | None) -> None:
+        try:
+            inquiry.lag = sum(consumer.lag(consumer.assigned()).values()) if consumer else None
+        except BridgeError as error:
+            self._loop.call(partial(self._desk.troubled, error))
+        self._loop.post(inquiry.waiter.wake)
+
+    # Within `poll` and `close`.
+
+    def _on_assigned(self, positions: Mapping[TopicPartition, Position]) -> None:
+        if positions:
+            self._paused.difference_update(positions)
+            self._loop.call(partial(self._desk.assigned, positions))
+
+    def _on_revoked(self, consumer: Consumer, partitions: Partitions) -> None:
+        if not partitions:
+            return
+        self._loop.call(partial(self._desk.revoked, partitions))
+        deadline = self._clock.monotonic() + DRAIN_S
+        while self._loop.call(partial(self._desk.in_flight, partitions)) and self._clock.monotonic() < deadline:
+            self._loop.rest(_LOOK_S)
+        ready = self._loop.call(self._desk.committable)
+        self._commit(consumer, {at: offset for at, offset in ready.items() if at in partitions})
+        self._on_lost(partitions)
+
+    def _on_lost(self, partitions: Partitions) -> None:
+        if partitions:
+            self._paused.difference_update(partitions)
+            self._loop.call(partial(self._desk.gone, partitions))
+
+    def _died(self, error: BridgeError) -> None:
+        self._loop.call(partial(self._desk.gone, None))
+        self._loop.call(partial(self._desk.troubled, error))
+        waited = 0.0
+        while not self._stopping and waited < self._patience_s:
+            self._loop.rest(POLL_S)
+            waited += POLL_S
+        self._patience_s = min(self._patience_s * 2, REBUILD_MOST_S)
+
+    def _defect(self, error: Exception) -> BridgeError:
+        # As in `broker.pump`: without the exception's own text, which may quote what was read.
+        incident = secrets.token_hex(4)
+        trace = "".join(traceback.format_tb(error.__traceback__))
+        self._loop.log(partial(logger.error, "incident %s: %s\n%s", incident, type(error).__qualname__, trace))
+        return Internal(incident)

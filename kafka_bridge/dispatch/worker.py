@@ -1,0 +1,356 @@
+"""Carries out what the engine decides: reads through a member of the group, runs records, writes, commits.
+
+A driver opens a `Window` with a runner. While one is open records are started; between windows the member stays in its
+group and what it has read waits, bounded. All state is the loop's (`broker.loops`): whoever touches it holds its lock.
+Who has run a record takes the next one itself: handing over to another thread costs more than what is decided here.
+"""
+
+import logging
+from collections import deque
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from itertools import islice
+from typing import Final, Protocol
+
+from kafka_bridge.broker.loops import Loop, Waiter
+from kafka_bridge.broker.ports import Consumer, Position, Start
+from kafka_bridge.clock import Clock
+from kafka_bridge.dispatch.ended import Ended, Ending
+from kafka_bridge.dispatch.engine import Engine, Policy, Run, Write
+from kafka_bridge.dispatch.flow import Flow
+from kafka_bridge.dispatch.member import Inquiry, Member
+from kafka_bridge.dispatch.task import Task, Writing
+from kafka_bridge.dispatch.window import EndedBy, Report, Runner, Window
+from kafka_bridge.errors import BridgeError, Busy, Unavailable
+from kafka_bridge.events.record import Consumed, Delivery, Record, TopicPartition
+
+logger = logging.getLogger(__name__)
+
+# The answer to a window waits this long for the last commit and the lag.
+INQUIRY_S: Final = 5.0
+# Results and dead letters that go out together, and how many such groups at once.
+WRITE_RECORDS: Final = 100
+WRITERS: Final = 4
+
+type Send = Callable[[Sequence[Record]], Sequence[Delivery]]
+"""Publishes records and returns once the broker has acknowledged all of them. Raises BridgeError."""
+
+
+class Listener(Protocol):
+    """Who is told what becomes of records. Called with the loop's lock held: it must neither wait nor raise."""
+
+    def ran(self, task: Task, ended: Ended) -> None:
+        """A run ended."""
+
+    def dead_lettered(self, task: Task) -> None:
+        """The dead-letter topic has acknowledged a record."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plan:
+    """What is consumed and how. `record_of` makes the result or the dead letter of a task. `name` is for log lines."""
+
+    name: str
+    topics: Sequence[str]
+    start: Start
+    policy: Policy
+    record_of: Callable[[Task, Writing], Record]
+
+
+class Dispatcher:
+    """See the module's docstring. Implements `member.Desk`; `send` publishes results and dead letters."""
+
+    def __init__(
+        self,
+        plan: Plan,
+        *,
+        make_consumer: Callable[[], Consumer],
+        send: Send,
+        listener: Listener,
+        loop: Loop,
+        clock: Clock,
+        random: Callable[[], float],
+    ) -> None:
+        self.plan = plan
+        self._send = send
+        self._listener = listener
+        self._loop = loop
+        self._clock = clock
+        self._engine = Engine(plan.policy, random=random)
+        self._member = Member(
+            make_consumer, topics=plan.topics, start=plan.start, desk=self, loop=loop, clock=clock
+        )
+        self._window: Window | None = None
+        self._waiter: Waiter | None = None
+        self._writes: deque[Write] = deque()
+        self._writers = 0
+        self._at_end = False
+        self._paused_by = ""
+        self.trouble: BridgeError | None = None
+        self.used_at = clock.monotonic()
+
+    # For drivers.
+
+    def start(self) -> None:
+        """Join the group."""
+        self._loop.start_thread(self._member.run)
+
+    def stop(self) -> None:
+        """Leave the group once what runs has ended, or after the drain's bound; what is done is committed."""
+        with self._loop.lock:
+            if self._window is not None:
+                self._window.closing = True
+            self._member.stop()
+            self._wake()
+
+    def run(
+        self, runner: Runner, *, max_records: int | None = None, max_s: float | None = None, patient: bool = False
+    ) -> Report:
+        """Run records until one of the bounds, or until there are none; returns when what was started has ended.
+
+        Raises Busy while another window is open, and Unavailable or SettingsInvalid when nothing can be read.
+        """
+        window = Window(runner, left=max_records, patient=patient)
+        with self._loop.lock:
+            if self._window is not None:
+                raise Busy
+            self._window, self._at_end, self.used_at = window, False, self._clock.monotonic()
+            self._advance()
+        try:
+            until = None if max_s is None else self._clock.monotonic() + max_s
+            self._wait(until, lambda: window.ended_by is not None or window.closing)
+            with self._loop.lock:
+                window.closing = True
+            # Each run has a time of its own, and each write one of the producer's.
+            self._wait(None, lambda: not self._engine.in_flight())
+            return self._report(window)
+        finally:
+            with self._loop.lock:
+                self._window, self.used_at = None, self._clock.monotonic()
+
+    @property
+    def engine(self) -> Engine:
+        """For looking at: what waits, runs, is blocked."""
+        return self._engine
+
+    @property
+    def busy(self) -> bool:
+        """Whether a window is open."""
+        return self._window is not None
+
+    def _report(self, window: Window) -> Report:
+        inquiry = Inquiry(self._loop.waiter())
+        self._member.inquire(inquiry)
+        inquiry.waiter.wait(INQUIRY_S)
+        with self._loop.lock:
+            if self.trouble is not None and not window.counts.consumed:
+                raise self.trouble
+            circuit = self._engine.circuit
+            return Report(
+                counts=window.counts,
+                ended_by=window.ended_by or EndedBy.MAX_SECONDS,
+                lag=inquiry.lag,
+                reason=circuit.reason if circuit else str(self.trouble or ""),
+                blocked=self._engine.blocked,
+            )
+
+    def _wait(self, until: float | None, is_over: Callable[[], bool]) -> None:
+        while True:
+            with self._loop.lock:
+                if is_over():
+                    return
+                waiter = self._waiter = self._loop.waiter()
+            left = _LONG_S if until is None else until - self._clock.monotonic()
+            if left <= 0 or not waiter.wait(left):
+                with self._loop.lock:
+                    self._waiter = None
+                if until is not None:
+                    return
+
+    def _wake(self) -> None:
+        if self._waiter is not None:
+            waiter, self._waiter = self._waiter, None
+            waiter.wake()
+
+    # What the member tells.
+
+    def assigned(self, positions: Mapping[TopicPartition, Position]) -> None:
+        self._engine.assign(positions)
+        self.trouble = None
+        self._note(logging.INFO, "%s: consuming %s", self.plan.name, _shown(positions))
+        for at, position in positions.items():
+            if position.missed:
+                self._note(
+                    logging.WARNING,
+                    "%s: %d records of %s were deleted before they were consumed; going on at offset %d",
+                    *(self.plan.name, position.missed, _shown([at]), position.offset),
+                )
+
+    def revoked(self, partitions: Sequence[TopicPartition]) -> None:
+        self._engine.revoke(partitions)
+
+    def in_flight(self, partitions: Sequence[TopicPartition]) -> int:
+        return self._engine.in_flight(partitions)
+
+    def gone(self, partitions: Sequence[TopicPartition] | None) -> None:
+        going = list(self._engine.assigned) if partitions is None else partitions
+        self._engine.revoke(going)
+        self._engine.forget(going)
+        if self._window is not None:
+            self._window.gone(frozenset(going).__contains__)
+        self._look()
+
+    def arrived(self, records: Sequence[Consumed], *, at_end: bool) -> Flow:
+        self._at_end = at_end and not records
+        if records:
+            self.trouble = None
+            self._engine.receive(records, now=self._clock.monotonic(), unix=self._clock.now())
+        due = self._engine.due()
+        if records or (due is not None and due <= self._clock.monotonic()):
+            self._advance()
+        else:
+            self._look()
+        return self._engine.flow()
+
+    def committable(self) -> Mapping[TopicPartition, int]:
+        return self._engine.commits()
+
+    def committed(self, offsets: Mapping[TopicPartition, int]) -> None:
+        self._engine.committed(offsets)
+
+    def troubled(self, error: BridgeError) -> None:
+        if str(error) != str(self.trouble):
+            hint = f" ({error.hint})" if error.hint else ""
+            self._note(logging.WARNING, "%s: cannot consume: %s%s", self.plan.name, str(error), hint)
+        self.trouble = error
+        self._look()
+
+    # Carrying out.
+
+    def _advance(self) -> None:
+        for task in self._runs():
+            self._loop.spawn(partial(self._work, task, self._window))
+
+    def _runs(self) -> list[Task]:
+        """Start what may be started; gives what is to be run."""
+        window, runs = self._window, list[Task]()
+        now, unix = self._clock.monotonic(), self._clock.now()
+        stopped = window is None or window.closing
+        left = None if window is None else window.left
+        for command in self._engine.start(now=now, unix=unix, runs=not stopped, fresh=left):
+            if isinstance(command, Run):
+                assert window is not None
+                window.began(command.task, first=command.first)
+                runs.append(command.task)
+            else:
+                self._writes.append(command)
+        if self._writes and self._writers < WRITERS:
+            self._writers += 1
+            self._loop.spawn(self._write)
+        self._look()
+        return runs
+
+    def _work(self, task: Task, window: Window) -> None:
+        following: Task | None = task
+        while following is not None:
+            ended = window.runner(following)
+            with self._loop.lock:
+                following = self._after(following, ended, window)
+
+    def _after(self, task: Task, ended: Ended, window: Window) -> Task | None:
+        self._engine.end(task, ended, now=self._clock.monotonic(), unix=self._clock.now())
+        window.ended(ended)
+        self._listener.ran(task, ended)
+        if ended.ending is Ending.DONE and task.writing is None:
+            window.done(task)
+        first, *others = self._runs() or [None]
+        for other in others:
+            self._loop.spawn(partial(self._work, other, self._window))
+        return first
+
+    def _write(self) -> None:
+        while True:
+            with self._loop.lock:
+                writes = [self._writes.popleft() for _ in range(min(len(self._writes), WRITE_RECORDS))]
+                if not writes:
+                    self._writers -= 1
+                    return
+            self._deliver(writes)
+
+    def _deliver(self, writes: Sequence[Write]) -> None:
+        error: BridgeError | None = None
+        try:
+            self._send([self.plan.record_of(write.task, write.kind) for write in writes])
+        except BridgeError as found:
+            error = found
+        if error is not None and len(writes) > 1:
+            # One that is too large, say, must not keep the others from being written.
+            for write in writes:
+                self._deliver([write])
+            return
+        with self._loop.lock:
+            for write in writes:
+                self._written(write, error)
+            self._advance()
+
+    def _written(self, write: Write, error: BridgeError | None) -> None:
+        task = write.task
+        if error is not None:
+            self._note(
+                logging.WARNING,
+                "%s: the %s of %s, offset %d, cannot be written: %s; its partition is paused until it can",
+                *(self.plan.name, write.kind.value, _shown([task.position]), task.consumed.offset, str(error)),
+            )
+            self._engine.not_written(task, str(error), now=self._clock.monotonic())
+            return
+        self._engine.wrote(task)
+        if write.kind is Writing.DEAD_LETTER:
+            self._listener.dead_lettered(task)
+            if self._window is not None:
+                self._window.buried(task, untried=task.since is None)
+        if self._window is not None:
+            self._window.done(task)
+
+    def _look(self) -> None:
+        """Whether the open window has come to its end, or whoever waits for its last run can go on."""
+        self._tell_circuit()
+        window = self._window
+        if window is None:
+            return
+        if not window.closing and window.ended_by is None:
+            window.ended_by = self._end_of(window)
+        if window.ended_by is not None or window.closing:
+            self._wake()
+
+    def _end_of(self, window: Window) -> EndedBy | None:
+        engine = self._engine
+        if window.left == 0 and not window.tasks:
+            return EndedBy.MAX_RECORDS
+        if window.patient:
+            return None
+        if engine.circuit is not None and not engine.in_flight():
+            return EndedBy.PAUSED
+        if self._at_end and engine.idle:
+            return EndedBy.CAUGHT_UP
+        return None
+
+    def _tell_circuit(self) -> None:
+        circuit = self._engine.circuit
+        reason = circuit.reason if circuit else ""
+        if reason != self._paused_by:
+            if reason:
+                self._note(logging.WARNING, "%s: paused, nothing is dead-lettered: %s", self.plan.name, reason)
+            else:
+                self._note(logging.INFO, "%s: running again", self.plan.name)
+            self._paused_by = reason
+
+    def _note(self, level: int, text: str, *values: object) -> None:
+        self._loop.log(partial(logger.log, level, text, *values))
+
+
+_LONG_S: Final = 3600.0
+
+
+def _shown(partitions: "Sequence[TopicPartition] | Mapping[TopicPartition, object]") -> str:
+    return ", ".join(f"{at.topic}[{at.partition}]" for at in sorted(partitions))
