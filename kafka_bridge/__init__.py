@@ -11,6 +11,11 @@ One line per module, lowest first; each imports only from lines above it (`tests
     settings.endpoint               all settings of an endpoint, parsed once
     events.{cloudevents,envelope}   CloudEvents as they arrive; what an event is, and how it becomes a record
     events.outcome                  what became of one request; the Recorder port
+    dispatch.{ended,task}           how a run ended; a received record on its way to being done
+    dispatch.{offsets,shards}       the commit point of a partition; which record waits for which
+    dispatch.{retry,breaker}        when a record is tried again; the circuit that an outage opens
+    dispatch.{lane,board,flow}      one partition that is ours; where every task is; whose intake is paused
+    dispatch.engine                 facts in, commands out: what is run, written, paused, committed
     ingress.{content,xmltree}       what is in a request; XML of senders that are not verified yet
     ingress.{patterns,templates}    names with a star; topics and keys with placeholders
     ingress.{keys,canonical}        what a signature is checked with; what is signed besides the body
