@@ -11,6 +11,7 @@
     │   ├── TooLarge             413
     │   └── Unroutable           422
     ├── SettingsInvalid          500  the operator's fault, never the sender's
+    ├── Busy                     429  a window of this endpoint's consumer is open already
     ├── Internal                 500  a defect of ours; the incident id leads to the log
     └── Unavailable              503  Kafka has not acknowledged; `cause` says why; deliver again
 
@@ -183,6 +184,18 @@ class SettingsInvalid(BridgeError):
     def __init__(self, problems: Iterable[str]) -> None:
         self.problems = first_of(problems)
         super().__init__(" ".join(self.problems))
+
+
+class Busy(BridgeError):
+    """What was asked for is being done already; the same request may be right in a moment."""
+
+    status = HTTPStatus.TOO_MANY_REQUESTS
+    slug = "busy"
+    title = "This endpoint's consumer is at work already"
+
+    @property
+    def headers(self) -> tuple[tuple[str, str], ...]:
+        return (("Retry-After", "5"),)
 
 
 class Internal(BridgeError):

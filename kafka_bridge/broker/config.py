@@ -201,6 +201,8 @@ def consumer_properties(cluster: Cluster, *, ca_file: str, group_id: str, member
         # Slow workflows behind it: prefetch little (the defaults are 100,000 records and 64 MiB).
         "queued.min.messages": 1000,
         "queued.max.messages.kbytes": 8192,
+        # With so little it is full often; by default the library looks again a second later.
+        "fetch.queue.backoff.ms": 10,
         **extra,
     }
 

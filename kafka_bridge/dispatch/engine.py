@@ -43,9 +43,10 @@ class Policy:
 
 
 class Run(NamedTuple):
-    """Run this; then tell `end`. It occupies one of `concurrency`."""
+    """Run this; then tell `end`. It occupies one of `concurrency`. `first`: it was never started before."""
 
     task: Task
+    first: bool
 
 
 class Write(NamedTuple):
@@ -164,13 +165,21 @@ class Engine:
 
     # Commands.
 
-    def start(self, *, now: float, unix: float) -> Sequence[Run | Write]:
-        """All that can be started now."""
+    def start(
+        self, *, now: float, unix: float, runs: bool = True, fresh: int | None = None
+    ) -> Sequence[Run | Write]:
+        """All that can be started now: no `runs` at all, or `fresh` that were never started before (None: any number)."""
         board, commands = self._board, list[Run | Write]()
         self._now = now
         for task in board.delayed.pop(now):
             self._wake(task)
-        while board.ready and board.running < self.policy.concurrency and self._breaker.allows(now):
+        while runs and board.ready and board.running < self.policy.concurrency and self._breaker.allows(now):
+            first = board.ready[0].since is None
+            if first and fresh is not None:
+                # What is tried again stands before them.
+                if fresh <= 0:
+                    break
+                fresh -= 1
             task = board.ready.popleft()
             lane = board.lanes[task.position]
             if self._breaker.circuit is None and retry.is_expired(task, now):
@@ -179,7 +188,7 @@ class Engine:
             self._breaker.start(task)
             board.move(task, lane, Place.RUNNING)
             task.started, task.since = True, unix
-            commands.append(Run(task))
+            commands.append(Run(task, first))
         while board.to_write:
             task = board.to_write.popleft()
             assert task.writing is not None

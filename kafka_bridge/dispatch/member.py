@@ -28,6 +28,10 @@ logger = logging.getLogger(__name__)
 POLL_S: Final = 0.1
 PAUSED_POLL_S: Final = 0.01
 POLL_RECORDS: Final = 500
+# A pause makes the library drop what it has fetched, and fetch it again half a second later. So while the buffer is full
+# nothing is asked for, for so long, before everything is paused and polling goes on.
+HOLD_S: Final = 1.0
+HOLD_LOOK_S: Final = 0.003
 # What a crash repeats is what ended since the last commit.
 COMMIT_S: Final = 1.0
 # The other members of the group wait meanwhile; the session is kept alive by the library.
@@ -98,7 +102,10 @@ class Member:
         self._clock = clock
         self._stopping = False
         self._inquiries: deque[Inquiry] = deque()
+        self._ours: set[TopicPartition] = set()
+        self._wanted: set[TopicPartition] = set()
         self._paused: set[TopicPartition] = set()
+        self._full_since: float | None = None
         self._patience_s = REBUILD_S
 
     def stop(self) -> None:
@@ -125,7 +132,8 @@ class Member:
 
     def _live(self) -> None:
         consumer = self._make_consumer()
-        self._paused.clear()
+        for known in (self._ours, self._wanted, self._paused):
+            known.clear()
         try:
             consumer.subscribe(
                 self._topics,
@@ -143,17 +151,31 @@ class Member:
         commit_at = self._clock.monotonic() + COMMIT_S
         while not self._stopping:
             flow = self._loop.call(partial(self._desk.arrived, records, at_end=consumer.at_end))
-            self._steer(consumer, flow)
+            self._wanted.update(flow.pause)
+            self._wanted.difference_update(flow.resume)
             inquiries = [self._inquiries.popleft() for _ in range(len(self._inquiries))]
             if inquiries or self._clock.monotonic() >= commit_at:
                 self._commit(consumer, self._loop.call(self._desk.committable))
                 commit_at = self._clock.monotonic() + COMMIT_S
             for inquiry in inquiries:
                 self._answer(inquiry, consumer)
-            records = self._poll(consumer)
+            records = () if self._holds() else self._poll(consumer)
+
+    def _holds(self) -> bool:
+        """Whether to wait for room in the buffer without a poll."""
+        if not self._ours or self._wanted != self._ours or self._paused:
+            self._full_since = None
+            return False
+        now = self._clock.monotonic()
+        self._full_since = now if self._full_since is None else self._full_since
+        if now - self._full_since > HOLD_S:
+            return False
+        self._loop.rest(HOLD_LOOK_S)
+        return True
 
     def _poll(self, consumer: Consumer) -> Sequence[Consumed]:
         try:
+            self._steer(consumer)
             records = consumer.poll(PAUSED_POLL_S if self._paused else POLL_S, limit=POLL_RECORDS)
         except BridgeError as error:
             self._loop.call(partial(self._desk.troubled, error))
@@ -163,13 +185,13 @@ class Member:
             self._patience_s = REBUILD_S
         return records
 
-    def _steer(self, consumer: Consumer, flow: Flow) -> None:
-        if flow.pause:
-            consumer.pause(flow.pause)
-            self._paused.update(flow.pause)
-        if flow.resume:
-            consumer.resume(flow.resume)
-            self._paused.difference_update(flow.resume)
+    def _steer(self, consumer: Consumer) -> None:
+        if pause := self._wanted - self._paused:
+            consumer.pause(sorted(pause))
+            self._paused |= pause
+        if resume := self._paused - self._wanted:
+            consumer.resume(sorted(resume))
+            self._paused -= resume
 
     def _commit(self, consumer: Consumer, offsets: Mapping[TopicPartition, int]) -> None:
         if not offsets:
@@ -192,7 +214,7 @@ class Member:
 
     def _on_assigned(self, positions: Mapping[TopicPartition, Position]) -> None:
         if positions:
-            self._paused.difference_update(positions)
+            self._ours.update(positions)
             self._loop.call(partial(self._desk.assigned, positions))
 
     def _on_revoked(self, consumer: Consumer, partitions: Partitions) -> None:
@@ -208,7 +230,8 @@ class Member:
 
     def _on_lost(self, partitions: Partitions) -> None:
         if partitions:
-            self._paused.difference_update(partitions)
+            for known in (self._ours, self._wanted, self._paused):
+                known.difference_update(partitions)
             self._loop.call(partial(self._desk.gone, partitions))
 
     def _died(self, error: BridgeError) -> None:
