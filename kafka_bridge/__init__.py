@@ -4,6 +4,7 @@ One line per module, lowest first; each imports only from lines above it (`tests
 
     errors                          every error, one tree
     http, clock, ratelimit          the words everybody uses
+    documents, placeholders         what stands where in JSON; texts with placeholders
     events.record                   what a Kafka record is
     settings.{secret,table}         a text that must not be seen; names, labels and defaults of the settings
     settings.reader                 reads the platform's mapping, collects what is wrong
@@ -11,6 +12,10 @@ One line per module, lowest first; each imports only from lines above it (`tests
     settings.endpoint               all settings of an endpoint, parsed once
     events.{cloudevents,envelope}   CloudEvents as they arrive; what an event is, and how it becomes a record
     events.outcome                  what became of one request; the Recorder port
+    dispatch.{ended,payload,form}   how a run ended; what a record says; the inputs that an app declares
+    dispatch.{inputs,verdicts}      the input for one record; what Dify's answers mean
+    dispatch.{deadletter,results}   the records that a run leaves behind
+    dispatch.attempt                one run of an app
     ingress.{content,xmltree}       what is in a request; XML of senders that are not verified yet
     ingress.{patterns,templates}    names with a star; topics and keys with placeholders
     ingress.{keys,canonical}        what a signature is checked with; what is signed besides the body
@@ -28,9 +33,10 @@ One line per module, lowest first; each imports only from lines above it (`tests
     broker.{loops,greenlets,trust}  greenlets or threads; whose certificates are trusted
     broker.kafka                    the ports on confluent_kafka
     broker.{pump,batch,bridge}      a native thread per producer; what one caller has sent; one wake-up per report
+    dispatch.slots                  how many runs there may be at once
     broker.registry                 who shares a producer
     web                             what a proof fetches from outside
-    dify.hooks                      a configured endpoint
+    dify.{hooks,apps}               a configured endpoint; runs through the session of a request
     dify.{call,journal}             one request to an endpoint; the log lines
     dify.{webhooks,health,routes}   the handlers, and the table of paths
     dify.http                       the platform's request and answer; the error boundary

@@ -13,7 +13,7 @@ PACKAGE = "kafka_bridge"
 # Lowest first. A module imports only from lines above its own; siblings on a line do not import one another.
 LAYERS = [
     "errors",
-    "http clock ratelimit",
+    "http clock ratelimit documents placeholders",
     "events.record",
     "settings.secret settings.table settings.pem",
     "settings.reader",
@@ -22,6 +22,9 @@ LAYERS = [
     "events.cloudevents",
     "events.envelope",
     "events.outcome",
+    "dispatch.ended dispatch.payload dispatch.form",
+    "dispatch.inputs dispatch.verdicts dispatch.deadletter dispatch.results",
+    "dispatch.attempt",
     "ingress.content ingress.patterns ingress.xmltree ingress.keys ingress.dedupe",
     "ingress.canonical ingress.templates ingress.items ingress.publish",
     "ingress.signatures ingress.tokens ingress.routing ingress.handshakes",
@@ -36,11 +39,11 @@ LAYERS = [
     "ingress.receive",
     "broker.loops broker.trust",
     "broker.pump broker.greenlets broker.batch",
-    "broker.bridge",
+    "broker.bridge dispatch.slots",
     "broker.registry broker.kafka.partitions broker.kafka.translate",
     "broker.kafka.admin broker.kafka.consumer broker.kafka.producer",
     "web",
-    "dify.hooks",
+    "dify.hooks dify.apps",
     "dify.call dify.journal",
     "dify.http dify.webhooks dify.health",
     "dify.routes",
@@ -50,9 +53,12 @@ LAYERS = [
 EDGES = {
     "broker": "batch bridge greenlets loops pump registry trust",
     "broker.kafka": "admin consumer partitions producer translate",
-    "dify": "app call health hooks http journal routes webhooks",
+    "dispatch": "slots",
+    "dify": "app apps call health hooks http journal routes webhooks",
 }
-NOT_PURE = sorted(["web", *(f"{package}.{name}" for package, names in EDGES.items() for name in names.split())])
+NOT_PURE = sorted(
+    ["web", *(f"{package}.{name}" for package, names in EDGES.items() for name in names.split())]
+)
 IMPURE = {"gevent", "confluent_kafka", "dify_plugin", "werkzeug", "httpx"}
 IMPURE |= {"os", "socket", "threading", "time", "random"}
 # Calls whose result cannot be changed, or is a logger.
