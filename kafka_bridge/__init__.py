@@ -36,6 +36,7 @@ One line per module, lowest first; each imports only from lines above it (`tests
     dispatch.slots                  how many runs there may be at once
     broker.registry                 who shares a producer
     web                             what a proof fetches from outside
+    service, flows                  runs outside Dify: through its HTTP API, or of a local function
     dify.{hooks,apps}               a configured endpoint; runs through the session of a request
     dify.{call,journal}             one request to an endpoint; the log lines
     dify.{webhooks,health,routes}   the handlers, and the table of paths
