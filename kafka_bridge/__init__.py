@@ -4,6 +4,7 @@ One line per module, lowest first; each imports only from lines above it (`tests
 
     errors                          every error, one tree
     http, clock, ratelimit          the words everybody uses
+    documents, placeholders         what stands where in JSON; texts with placeholders
     events.record                   what a Kafka record is
     settings.{secret,table}         a text that must not be seen; names, labels and defaults of the settings
     settings.reader                 reads the platform's mapping, collects what is wrong
@@ -15,7 +16,11 @@ One line per module, lowest first; each imports only from lines above it (`tests
     dispatch.{offsets,shards}       the commit point of a partition; which record waits for which
     dispatch.{retry,breaker}        when a record is tried again; the circuit that an outage opens
     dispatch.{lane,board,flow}      one partition that is ours; where every task is; whose intake is paused
-    dispatch.engine                 facts in, commands out: what is run, written, paused, committed
+    dispatch.{policy,engine}        what the operator decided; facts in, commands out
+    dispatch.{payload,form}         what a record says; the inputs that an app declares
+    dispatch.{inputs,verdicts}      the input for one record; what Dify's answers mean
+    dispatch.{deadletter,results}   the records that a run leaves behind
+    dispatch.{attempt,window}       one run of an app; what a driver allows
     ingress.{content,xmltree}       what is in a request; XML of senders that are not verified yet
     ingress.{patterns,templates}    names with a star; topics and keys with placeholders
     ingress.{keys,canonical}        what a signature is checked with; what is signed besides the body
@@ -28,14 +33,20 @@ One line per module, lowest first; each imports only from lines above it (`tests
     ingress.vendors                 the rows, one per vendor
     ingress.{schemes,options}       all rows in one table; the parameters that an operator may set
     broker.{ports,causes,config}    the broker's interface, its errors in our words, its properties
+    dispatch.plan                   what is consumed and how, compiled from its settings
     ingress.source                  one sender, compiled from its settings
     ingress.receive                 one request in, one Outcome out
     broker.{loops,greenlets,trust}  greenlets or threads; whose certificates are trusted
     broker.kafka                    the ports on confluent_kafka
     broker.{pump,batch,bridge}      a native thread per producer; what one caller has sent; one wake-up per report
+    dispatch.slots                  how many runs there may be at once
+    dispatch.{slots,member}         how many runs at once; the thread that owns a consumer
+    dispatch.{news,writer}          the dispatcher's log lines; writes results and dead letters
+    dispatch.worker                 carries out what the engine decides
     broker.registry                 who shares a producer
     web                             what a proof fetches from outside
-    dify.hooks                      a configured endpoint
+    service, flows                  runs outside Dify: through its HTTP API, or of a local function
+    dify.{hooks,apps}               a configured endpoint; runs through the session of a request
     dify.{call,journal}             one request to an endpoint; the log lines
     dify.{webhooks,health,routes}   the handlers, and the table of paths
     dify.http                       the platform's request and answer; the error boundary

@@ -14,6 +14,7 @@
     ├── Busy                     429  a window of this endpoint's consumer is open already
     ├── Internal                 500  a defect of ours; the incident id leads to the log
     └── Unavailable              503  Kafka has not acknowledged; `cause` says why; deliver again
+    Retry                        none of ours: what a flow of yours raises to be run again after a delay
 
 `str(error)` is safe to show to anybody: secrets, hosts and foreign exception texts stay in `__cause__` and the log.
 Nothing here derives from `ValueError`: the platform turns an escaping `ValueError` into a 404 with its text.
@@ -227,3 +228,17 @@ class Unavailable(BridgeError):
     @property
     def headers(self) -> tuple[tuple[str, str], ...]:
         return (("Retry-After", str(self.cause.retry_after_s)),)
+
+
+class Retry(Exception):
+    """Raise it in a flow: the record is run again, `after` seconds from now, and that counts as an attempt.
+
+        raise Retry(after=30)
+        raise Retry("the model is busy", after=0.5)
+
+    Any other exception has the record run again after a delay that grows.
+    """
+
+    def __init__(self, detail: str = "", *, after: float) -> None:
+        super().__init__(detail or f"again in {after} s")
+        self.after = after

@@ -1,4 +1,4 @@
-"""What a proof needs from outside: a certificate, a confirmation. The only module that calls anybody but Kafka.
+"""What a proof needs from outside: a certificate, a confirmation. In the plugin nothing else calls anybody but Kafka.
 
 With the client that the SDK brings along, and its proxies: what the platform lets nobody reach, we do not either.
 """

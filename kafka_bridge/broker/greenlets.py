@@ -6,8 +6,8 @@ have to say reaches the hub through a deque and one async watcher, the only thin
 """
 
 from collections import deque
-from collections.abc import Callable
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import Any, Final
 
 import gevent
@@ -127,3 +127,16 @@ class GeventLoop:
     def log(self, task: Task) -> None:
         # Tasks run in the hub itself, which must not touch a lock that a greenlet may hold.
         gevent.spawn(task)
+
+    @contextmanager
+    def deadline(self, seconds: float) -> Iterator[None]:
+        # Not an Exception while it is raised, so that nobody on its way can take it for one of his own.
+        timeout = gevent.Timeout.start_new(max(seconds, 0))
+        try:
+            yield
+        except gevent.Timeout as raised:
+            if raised is not timeout:
+                raise
+            raise TimeoutError from None
+        finally:
+            timeout.close()

@@ -6,8 +6,8 @@ No gevent primitive crosses into a native thread, and no native thread touches a
 
 import threading
 from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from queue import SimpleQueue
-from contextlib import AbstractContextManager
 from typing import Protocol
 
 type Task = Callable[[], None]
@@ -61,6 +61,12 @@ class Loop(Protocol):
 
     def log(self, task: Task) -> None:
         """Run `task`, which writes log lines, where that is allowed."""
+
+    def deadline(self, seconds: float) -> AbstractContextManager[None]:
+        """Leave the block after `seconds`, wherever it waits, with a TimeoutError.
+
+        Only a greenlet can be interrupted. In threads this does nothing: what is called there has its own timeout.
+        """
 
 
 class _ThreadWaiter:
@@ -119,3 +125,6 @@ class ThreadLoop:
 
     def log(self, task: Task) -> None:
         task()
+
+    def deadline(self, seconds: float) -> AbstractContextManager[None]:  # noqa: ARG002
+        return nullcontext()

@@ -5,7 +5,6 @@ order, retries, the circuit and the intake have modules of their own; here they 
 """
 
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from math import inf
 from typing import NamedTuple
 
@@ -15,31 +14,9 @@ from kafka_bridge.dispatch.breaker import Breaker, Circuit
 from kafka_bridge.dispatch.ended import Ended, Ending
 from kafka_bridge.dispatch.flow import Flow, Intake
 from kafka_bridge.dispatch.lane import Lane
-from kafka_bridge.dispatch.task import IllegalFact, Ordering, Place, Reason, Task, Writing, expiry, size_bytes
+from kafka_bridge.dispatch.policy import Policy
+from kafka_bridge.dispatch.task import IllegalFact, Place, Reason, Task, Writing, expiry, size_bytes
 from kafka_bridge.events.record import Consumed, TopicPartition
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Policy:
-    """What the operator decided, and the bounds.
-
-    `results`: a result is written before a record counts as done. `ahead`: how many records of a partition a crash
-    may repeat.
-    """
-
-    ordering: Ordering
-    concurrency: int
-    max_attempts: int
-    max_age_s: int | None = None
-    results: bool = False
-    buffer_records: int = 1000
-    buffer_bytes: int = 16 * 1024 * 1024
-    ahead: int = 10_000
-
-    def __post_init__(self) -> None:
-        """Refuse what would stand still for ever. Raises ValueError."""
-        if min(self.concurrency, self.max_attempts, self.buffer_records, self.buffer_bytes, self.ahead) < 1:
-            raise ValueError("every bound is at least one")
 
 
 class Run(NamedTuple):
@@ -165,21 +142,17 @@ class Engine:
 
     # Commands.
 
-    def start(
-        self, *, now: float, unix: float, runs: bool = True, fresh: int | None = None
-    ) -> Sequence[Run | Write]:
-        """All that can be started now: no `runs` at all, or `fresh` that were never started before (None: any number)."""
+    def start(self, *, now: float, unix: float, runs: bool = True, fresh: int | None = None) -> Sequence[Run | Write]:
+        """All that can be started now; no `runs`, or only `fresh` of those that never were, None being any number."""
         board, commands = self._board, list[Run | Write]()
         self._now = now
         for task in board.delayed.pop(now):
             self._wake(task)
         while runs and board.ready and board.running < self.policy.concurrency and self._breaker.allows(now):
             first = board.ready[0].since is None
-            if first and fresh is not None:
+            if first and fresh is not None and (fresh := fresh - 1) < 0:
                 # What is tried again stands before them.
-                if fresh <= 0:
-                    break
-                fresh -= 1
+                break
             task = board.ready.popleft()
             lane = board.lanes[task.position]
             if self._breaker.circuit is None and retry.is_expired(task, now):

@@ -24,12 +24,12 @@ from kafka_bridge.events.record import Consumed, TopicPartition
 
 logger = logging.getLogger(__name__)
 
-# How long a poll waits, so also how late a retry that is due starts; and while something is paused, how late it resumes.
+# How long a poll waits, so also how late a retry that is due starts; and how late what is paused resumes.
 POLL_S: Final = 0.1
 PAUSED_POLL_S: Final = 0.01
 POLL_RECORDS: Final = 500
-# A pause makes the library drop what it has fetched, and fetch it again half a second later. So while the buffer is full
-# nothing is asked for, for so long, before everything is paused and polling goes on.
+# A pause makes the library drop what it has fetched, and fetch it again half a second later. So while the buffer is
+# full nothing is asked for, for so long, before everything is paused and polling goes on.
 HOLD_S: Final = 1.0
 HOLD_LOOK_S: Final = 0.003
 # What a crash repeats is what ended since the last commit.

@@ -25,8 +25,11 @@ class EndedBy(StrEnum):
 
 @dataclass(slots=True)
 class Counts:
-    """What happened. `consumed`: records that were run for the first time, or dead-lettered without; `failed`: runs that
-    did not succeed; `retried`: runs of a record after its first."""
+    """What happened.
+
+    `consumed`: records that were run for the first time, or dead-lettered without a run; `failed`: runs that did not
+    succeed; `retried`: runs of a record after its first.
+    """
 
     consumed: int = 0
     succeeded: int = 0

@@ -5,36 +5,29 @@ group and what it has read waits, bounded. All state is the loop's (`broker.loop
 Who has run a record takes the next one itself: handing over to another thread costs more than what is decided here.
 """
 
-import logging
-from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import partial
-from itertools import islice
 from typing import Final, Protocol
 
 from kafka_bridge.broker.loops import Loop, Waiter
-from kafka_bridge.broker.ports import Consumer, Position, Start
+from kafka_bridge.broker.ports import Consumer, Position
 from kafka_bridge.clock import Clock
 from kafka_bridge.dispatch.ended import Ended, Ending
-from kafka_bridge.dispatch.engine import Engine, Policy, Run, Write
+from kafka_bridge.dispatch.engine import Engine, Run, Write
 from kafka_bridge.dispatch.flow import Flow
 from kafka_bridge.dispatch.member import Inquiry, Member
+from kafka_bridge.dispatch.news import News
+from kafka_bridge.dispatch.plan import Plan
 from kafka_bridge.dispatch.task import Task, Writing
 from kafka_bridge.dispatch.window import EndedBy, Report, Runner, Window
-from kafka_bridge.errors import BridgeError, Busy, Unavailable
-from kafka_bridge.events.record import Consumed, Delivery, Record, TopicPartition
-
-logger = logging.getLogger(__name__)
+from kafka_bridge.dispatch.writer import Send, Writer
+from kafka_bridge.errors import BridgeError, Busy
+from kafka_bridge.events.record import Consumed, TopicPartition
 
 # The answer to a window waits this long for the last commit and the lag.
 INQUIRY_S: Final = 5.0
-# Results and dead letters that go out together, and how many such groups at once.
-WRITE_RECORDS: Final = 100
-WRITERS: Final = 4
-
-type Send = Callable[[Sequence[Record]], Sequence[Delivery]]
-"""Publishes records and returns once the broker has acknowledged all of them. Raises BridgeError."""
+# Whoever waits without a bound looks around this often.
+LONG_S: Final = 3600.0
 
 
 class Listener(Protocol):
@@ -45,17 +38,6 @@ class Listener(Protocol):
 
     def dead_lettered(self, task: Task) -> None:
         """The dead-letter topic has acknowledged a record."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Plan:
-    """What is consumed and how. `record_of` makes the result or the dead letter of a task. `name` is for log lines."""
-
-    name: str
-    topics: Sequence[str]
-    start: Start
-    policy: Policy
-    record_of: Callable[[Task, Writing], Record]
 
 
 class Dispatcher:
@@ -73,20 +55,16 @@ class Dispatcher:
         random: Callable[[], float],
     ) -> None:
         self.plan = plan
-        self._send = send
         self._listener = listener
-        self._loop = loop
+        self.loop = loop
         self._clock = clock
         self._engine = Engine(plan.policy, random=random)
-        self._member = Member(
-            make_consumer, topics=plan.topics, start=plan.start, desk=self, loop=loop, clock=clock
-        )
+        self._member = Member(make_consumer, topics=plan.topics, start=plan.start, desk=self, loop=loop, clock=clock)
+        self._news = News(plan.name, loop)
         self._window: Window | None = None
         self._waiter: Waiter | None = None
-        self._writes: deque[Write] = deque()
-        self._writers = 0
+        self._writer = Writer(send, lambda write: plan.record_of(write.task, write.kind), told=self._told, loop=loop)
         self._at_end = False
-        self._paused_by = ""
         self.trouble: BridgeError | None = None
         self.used_at = clock.monotonic()
 
@@ -94,11 +72,11 @@ class Dispatcher:
 
     def start(self) -> None:
         """Join the group."""
-        self._loop.start_thread(self._member.run)
+        self.loop.start_thread(self._member.run)
 
     def stop(self) -> None:
         """Leave the group once what runs has ended, or after the drain's bound; what is done is committed."""
-        with self._loop.lock:
+        with self.loop.lock:
             if self._window is not None:
                 self._window.closing = True
             self._member.stop()
@@ -112,7 +90,7 @@ class Dispatcher:
         Raises Busy while another window is open, and Unavailable or SettingsInvalid when nothing can be read.
         """
         window = Window(runner, left=max_records, patient=patient)
-        with self._loop.lock:
+        with self.loop.lock:
             if self._window is not None:
                 raise Busy
             self._window, self._at_end, self.used_at = window, False, self._clock.monotonic()
@@ -120,13 +98,13 @@ class Dispatcher:
         try:
             until = None if max_s is None else self._clock.monotonic() + max_s
             self._wait(until, lambda: window.ended_by is not None or window.closing)
-            with self._loop.lock:
+            with self.loop.lock:
                 window.closing = True
             # Each run has a time of its own, and each write one of the producer's.
             self._wait(None, lambda: not self._engine.in_flight())
             return self._report(window)
         finally:
-            with self._loop.lock:
+            with self.loop.lock:
                 self._window, self.used_at = None, self._clock.monotonic()
 
     @property
@@ -140,10 +118,10 @@ class Dispatcher:
         return self._window is not None
 
     def _report(self, window: Window) -> Report:
-        inquiry = Inquiry(self._loop.waiter())
+        inquiry = Inquiry(self.loop.waiter())
         self._member.inquire(inquiry)
         inquiry.waiter.wait(INQUIRY_S)
-        with self._loop.lock:
+        with self.loop.lock:
             if self.trouble is not None and not window.counts.consumed:
                 raise self.trouble
             circuit = self._engine.circuit
@@ -157,13 +135,13 @@ class Dispatcher:
 
     def _wait(self, until: float | None, is_over: Callable[[], bool]) -> None:
         while True:
-            with self._loop.lock:
+            with self.loop.lock:
                 if is_over():
                     return
-                waiter = self._waiter = self._loop.waiter()
-            left = _LONG_S if until is None else until - self._clock.monotonic()
+                waiter = self._waiter = self.loop.waiter()
+            left = LONG_S if until is None else until - self._clock.monotonic()
             if left <= 0 or not waiter.wait(left):
-                with self._loop.lock:
+                with self.loop.lock:
                     self._waiter = None
                 if until is not None:
                     return
@@ -178,14 +156,7 @@ class Dispatcher:
     def assigned(self, positions: Mapping[TopicPartition, Position]) -> None:
         self._engine.assign(positions)
         self.trouble = None
-        self._note(logging.INFO, "%s: consuming %s", self.plan.name, _shown(positions))
-        for at, position in positions.items():
-            if position.missed:
-                self._note(
-                    logging.WARNING,
-                    "%s: %d records of %s were deleted before they were consumed; going on at offset %d",
-                    *(self.plan.name, position.missed, _shown([at]), position.offset),
-                )
+        self._news.assigned(positions)
 
     def revoked(self, partitions: Sequence[TopicPartition]) -> None:
         self._engine.revoke(partitions)
@@ -205,6 +176,7 @@ class Dispatcher:
         self._at_end = at_end and not records
         if records:
             self.trouble = None
+            self._news.recovered()
             self._engine.receive(records, now=self._clock.monotonic(), unix=self._clock.now())
         due = self._engine.due()
         if records or (due is not None and due <= self._clock.monotonic()):
@@ -220,21 +192,19 @@ class Dispatcher:
         self._engine.committed(offsets)
 
     def troubled(self, error: BridgeError) -> None:
-        if str(error) != str(self.trouble):
-            hint = f" ({error.hint})" if error.hint else ""
-            self._note(logging.WARNING, "%s: cannot consume: %s%s", self.plan.name, str(error), hint)
+        self._news.troubled(error)
         self.trouble = error
         self._look()
 
     # Carrying out.
 
     def _advance(self) -> None:
-        for task in self._runs():
-            self._loop.spawn(partial(self._work, task, self._window))
+        for run in self._runs():
+            self.loop.spawn(run)
 
-    def _runs(self) -> list[Task]:
+    def _runs(self) -> "list[_Run]":
         """Start what may be started; gives what is to be run."""
-        window, runs = self._window, list[Task]()
+        window, runs = self._window, list[_Run]()
         now, unix = self._clock.monotonic(), self._clock.now()
         stopped = window is None or window.closing
         left = None if window is None else window.left
@@ -242,66 +212,33 @@ class Dispatcher:
             if isinstance(command, Run):
                 assert window is not None
                 window.began(command.task, first=command.first)
-                runs.append(command.task)
+                runs.append(_Run(self, command.task, window))
             else:
-                self._writes.append(command)
-        if self._writes and self._writers < WRITERS:
-            self._writers += 1
-            self._loop.spawn(self._write)
+                self._writer.put(command)
         self._look()
         return runs
 
-    def _work(self, task: Task, window: Window) -> None:
-        following: Task | None = task
-        while following is not None:
-            ended = window.runner(following)
-            with self._loop.lock:
-                following = self._after(following, ended, window)
-
-    def _after(self, task: Task, ended: Ended, window: Window) -> Task | None:
+    def after(self, task: Task, ended: Ended, window: Window) -> Task | None:
+        """A run ended: what whoever ran it may run next. With the loop's lock held."""
         self._engine.end(task, ended, now=self._clock.monotonic(), unix=self._clock.now())
         window.ended(ended)
         self._listener.ran(task, ended)
         if ended.ending is Ending.DONE and task.writing is None:
             window.done(task)
-        first, *others = self._runs() or [None]
-        for other in others:
-            self._loop.spawn(partial(self._work, other, self._window))
-        return first
+        runs = self._runs()
+        for other in runs[1:]:
+            self.loop.spawn(other)
+        return runs[0].task if runs else None
 
-    def _write(self) -> None:
-        while True:
-            with self._loop.lock:
-                writes = [self._writes.popleft() for _ in range(min(len(self._writes), WRITE_RECORDS))]
-                if not writes:
-                    self._writers -= 1
-                    return
-            self._deliver(writes)
-
-    def _deliver(self, writes: Sequence[Write]) -> None:
-        error: BridgeError | None = None
-        try:
-            self._send([self.plan.record_of(write.task, write.kind) for write in writes])
-        except BridgeError as found:
-            error = found
-        if error is not None and len(writes) > 1:
-            # One that is too large, say, must not keep the others from being written.
-            for write in writes:
-                self._deliver([write])
-            return
-        with self._loop.lock:
-            for write in writes:
-                self._written(write, error)
-            self._advance()
+    def _told(self, writes: Sequence[Write], error: BridgeError | None) -> None:
+        for write in writes:
+            self._written(write, error)
+        self._advance()
 
     def _written(self, write: Write, error: BridgeError | None) -> None:
         task = write.task
         if error is not None:
-            self._note(
-                logging.WARNING,
-                "%s: the %s of %s, offset %d, cannot be written: %s; its partition is paused until it can",
-                *(self.plan.name, write.kind.value, _shown([task.position]), task.consumed.offset, str(error)),
-            )
+            self._news.not_written(write, error)
             self._engine.not_written(task, str(error), now=self._clock.monotonic())
             return
         self._engine.wrote(task)
@@ -314,7 +251,7 @@ class Dispatcher:
 
     def _look(self) -> None:
         """Whether the open window has come to its end, or whoever waits for its last run can go on."""
-        self._tell_circuit()
+        self._news.circuit(self._engine.circuit)
         window = self._window
         if window is None:
             return
@@ -335,22 +272,18 @@ class Dispatcher:
             return EndedBy.CAUGHT_UP
         return None
 
-    def _tell_circuit(self) -> None:
-        circuit = self._engine.circuit
-        reason = circuit.reason if circuit else ""
-        if reason != self._paused_by:
-            if reason:
-                self._note(logging.WARNING, "%s: paused, nothing is dead-lettered: %s", self.plan.name, reason)
-            else:
-                self._note(logging.INFO, "%s: running again", self.plan.name)
-            self._paused_by = reason
 
-    def _note(self, level: int, text: str, *values: object) -> None:
-        self._loop.log(partial(logger.log, level, text, *values))
+@dataclass(frozen=True, slots=True)
+class _Run:
+    """What is spawned: runs a task, and then what may follow."""
 
+    dispatcher: Dispatcher
+    task: Task
+    window: Window
 
-_LONG_S: Final = 3600.0
-
-
-def _shown(partitions: "Sequence[TopicPartition] | Mapping[TopicPartition, object]") -> str:
-    return ", ".join(f"{at.topic}[{at.partition}]" for at in sorted(partitions))
+    def __call__(self) -> None:
+        following: Task | None = self.task
+        while following is not None:
+            ended = self.window.runner(following)
+            with self.dispatcher.loop.lock:
+                following = self.dispatcher.after(following, ended, self.window)

@@ -7,9 +7,9 @@ from urllib.parse import parse_qsl
 
 import orjson
 
+from kafka_bridge.documents import at, steps_of, text_of
 from kafka_bridge.http import Inbound
 
-EXACT_BELOW: Final = 2**53
 FORM: Final = "application/x-www-form-urlencoded"
 # A form with more fields than this is no vendor's.
 _MAX_FIELDS: Final = 2000
@@ -67,35 +67,6 @@ class Content:
     def text_at(self, steps: tuple[str, ...]) -> str | None:
         """The value at a path as a text; None when it is absent, null, a list or an object."""
         return text_of(at(self.document, steps))
-
-
-def at(value: object, steps: tuple[str, ...]) -> object:
-    """What stands at a path in parsed data; None when nothing does."""
-    for step in steps:
-        if isinstance(value, dict):
-            value = value.get(step)
-        elif isinstance(value, list) and step.isdecimal() and step.isascii() and int(step[:9]) < len(value):
-            value = value[int(step[:9])]
-        else:
-            return None
-    return value
-
-
-def text_of(value: object) -> str | None:
-    """A scalar as a text; None for null, a list or an object."""
-    if isinstance(value, str):
-        return value
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    if isinstance(value, int):
-        return str(value)
-    # A number beyond 2^53 is no longer the one that was sent: two ids would become one.
-    return str(value) if isinstance(value, float) and abs(value) < EXACT_BELOW else None
-
-
-def steps_of(path: str) -> tuple[str, ...]:
-    """The steps of a dotted path: `data.items.0.id`."""
-    return tuple(path.split("."))
 
 
 def _pairs(text: str) -> list[tuple[str, str]]:

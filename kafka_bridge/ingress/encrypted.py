@@ -15,9 +15,10 @@ from typing import Final
 
 import orjson
 
+from kafka_bridge.documents import at
 from kafka_bridge.errors import Unverified
 from kafka_bridge.http import JSON, Outbound, json_reply
-from kafka_bridge.ingress.content import Content, Location, at
+from kafka_bridge.ingress.content import Content, Location
 from kafka_bridge.ingress.handshakes import NoHandshake, echo
 from kafka_bridge.ingress.keys import BadSecret, b64decode
 from kafka_bridge.ingress.signatures import Timestamp

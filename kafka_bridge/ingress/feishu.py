@@ -10,9 +10,10 @@ from typing import Final
 
 import orjson
 
+from kafka_bridge.documents import at, text_of
 from kafka_bridge.errors import Unverified
 from kafka_bridge.http import JSON, Outbound, json_reply
-from kafka_bridge.ingress.content import FORM, Content, Location, at, text_of
+from kafka_bridge.ingress.content import FORM, Content, Location
 from kafka_bridge.ingress.encrypted import AES_BLOCK, decrypt
 from kafka_bridge.ingress.handshakes import TOKEN, NoHandshake
 from kafka_bridge.ingress.keys import BadSecret, b64decode

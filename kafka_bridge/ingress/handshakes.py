@@ -11,9 +11,10 @@ import re
 from http import HTTPStatus
 from typing import Final
 
+from kafka_bridge.documents import at
 from kafka_bridge.errors import Unverified
 from kafka_bridge.http import Outbound, json_reply
-from kafka_bridge.ingress.content import Content, at
+from kafka_bridge.ingress.content import Content
 from kafka_bridge.ingress.keys import SECRET, secrets_of
 from kafka_bridge.settings.sources import SourceSecret
 

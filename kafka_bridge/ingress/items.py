@@ -5,10 +5,11 @@ from typing import Final, NamedTuple
 
 import orjson
 
+from kafka_bridge.documents import at
 from kafka_bridge.errors import Malformed, TooLarge
 from kafka_bridge.events import cloudevents
 from kafka_bridge.events.cloudevents import CloudEvent
-from kafka_bridge.ingress.content import Content, at
+from kafka_bridge.ingress.content import Content
 
 NDJSON: Final = frozenset({"application/x-ndjson", "application/ndjson", "application/jsonl"})
 # They are published together, and wait together.

@@ -3,9 +3,10 @@
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
+from kafka_bridge.documents import steps_of
 from kafka_bridge.events.envelope import Envelope
 from kafka_bridge.events.record import is_topic_name
-from kafka_bridge.ingress.content import Location, steps_of
+from kafka_bridge.ingress.content import Location
 from kafka_bridge.ingress.feishu import Feishu
 from kafka_bridge.ingress.keys import BadSecret
 from kafka_bridge.ingress.options import BadOptions, with_options
@@ -15,7 +16,8 @@ from kafka_bridge.ingress.scheme import Handshake, Scheme, Verifier
 from kafka_bridge.ingress.schemes import SCHEMES
 from kafka_bridge.ingress.signatures import Signature
 from kafka_bridge.ingress.sns import Fetch, Sns, no_fetch
-from kafka_bridge.ingress.templates import BadTemplate, Template, compile_template
+from kafka_bridge.ingress.templates import Template, compile_template
+from kafka_bridge.placeholders import BadTemplate
 from kafka_bridge.settings.endpoint import EndpointSettings
 from kafka_bridge.settings.reader import Problem
 from kafka_bridge.settings.sources import DEFAULT_SOURCE, RouteSettings, SourceSecret, SourceSettings

@@ -3,23 +3,15 @@
 Compiled once when settings are parsed, rendered per event.
 """
 
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
 from kafka_bridge.ingress.content import Content, Location
+from kafka_bridge.placeholders import BadTemplate, parts_of
 
-_FIELD: Final = re.compile(r"\{([^{}]*)\}")
 # Values that the scheme finds; `{source}` is known when the template is compiled.
 NAMED: Final = ("type", "id")
-# A topic's name has 249 characters at most. What a template is compiled to is kept for every source that inherits it.
-MAX_CHARS: Final = 1000
-MAX_PLACES: Final = 32
-
-
-class BadTemplate(Exception):
-    """`str()` says what is wrong with the template."""
 
 
 class MissingValue(Exception):
@@ -51,25 +43,8 @@ class Template:
 
 def compile_template(text: str, *, source: str) -> Template:
     """The template in `text` for a source of that name. Raises BadTemplate."""
-    if len(text) > MAX_CHARS:
-        raise BadTemplate(f"is longer than {MAX_CHARS} characters")
-    literals, places = list[str](), list[Location | str]()
-    literal, end = list[str](), 0
-    for match in _FIELD.finditer(text):
-        literal.append(text[end : match.start()])
-        end = match.end()
-        if match[1] == "source":
-            literal.append(source)
-            continue
-        literals.append("".join(literal))
-        places.append(_place(match[1]))
-        literal.clear()
-    literals.append("".join((*literal, text[end:])))
-    if any(brace in part for part in literals for brace in "{}"):
-        raise BadTemplate("has a brace without its partner")
-    if len(places) > MAX_PLACES:
-        raise BadTemplate(f"has more than {MAX_PLACES} placeholders")
-    return Template(tuple(literals), tuple(places), None if places else literals[0])
+    literals, names = parts_of(text, {"source": source})
+    return Template(literals, tuple(map(_place, names)), None if names else literals[0])
 
 
 def _place(name: str) -> Location | str:

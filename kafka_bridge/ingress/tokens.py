@@ -6,8 +6,9 @@ The body is not covered: whoever has once seen a request can send others.
 import base64
 from dataclasses import dataclass
 
+from kafka_bridge.documents import at, steps_of, text_of
 from kafka_bridge.errors import Unverified
-from kafka_bridge.ingress.content import Content, Location, at, steps_of, text_of
+from kafka_bridge.ingress.content import Content, Location
 from kafka_bridge.ingress.items import MAX_ITEMS
 from kafka_bridge.ingress.keys import BadSecret, secrets_of
 from kafka_bridge.settings.secret import Secret

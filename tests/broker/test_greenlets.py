@@ -11,6 +11,7 @@ import pytest
 
 from devhost.broker import EmbeddedBroker
 from kafka_bridge.broker.greenlets import GeventLoop
+from kafka_bridge.broker.loops import ThreadLoop
 from kafka_bridge.errors import BridgeError, Cause, Unavailable
 from kafka_bridge.events.record import Record
 from tests.brokers import REPOSITORY, Broker, Connect, cluster_of, wait_until
@@ -215,6 +216,47 @@ def test_a_child_process_makes_connections_of_its_own(embedded: Broker):
         "child acknowledged",
         "parent after acknowledged",
     ], done.stderr
+
+
+class TestDeadline:
+    def test_what_waits_too_long_is_left(self, loop):
+        started = time.monotonic()
+
+        with pytest.raises(TimeoutError), loop.deadline(0.05):
+            gevent.sleep(60)
+
+        assert 0.04 < time.monotonic() - started < 10
+
+    @pytest.mark.parametrize("seconds", [0, -1])
+    def test_no_time_at_all_is_over_with_the_first_wait(self, loop, seconds):
+        with pytest.raises(TimeoutError), loop.deadline(seconds):
+            gevent.sleep(60)
+
+    def test_what_is_over_in_time_is_not_touched(self, loop):
+        with loop.deadline(0.05):
+            pass
+        gevent.sleep(0.1)
+
+    def test_each_ends_its_own_block(self, loop):
+        ended = []
+
+        def nested():
+            try:
+                with loop.deadline(60):
+                    gevent.sleep(60)
+            except TimeoutError:
+                ended.append("inner")
+
+        with pytest.raises(TimeoutError), loop.deadline(0.05):
+            nested()
+        with loop.deadline(60), pytest.raises(TimeoutError), loop.deadline(0.05):
+            gevent.sleep(60)
+
+        assert ended == []
+
+    def test_in_threads_nothing_is_interrupted(self):
+        with ThreadLoop().deadline(0):
+            time.monotonic()
 
 
 def outcome(connection, *, timeout_s: float) -> BridgeError | None:

@@ -3,7 +3,8 @@
 import pytest
 
 from kafka_bridge.dispatch.ended import Ended, Ending
-from kafka_bridge.dispatch.engine import Engine, Policy, Run, Write
+from kafka_bridge.dispatch.engine import Engine, Run, Write
+from kafka_bridge.dispatch.policy import Policy
 from kafka_bridge.dispatch.task import IllegalFact, Ordering, Reason, Writing
 from tests.dispatch.words import FAILED, HALF, P0, P1, P2, Told, consumed, offsets, state_of
 

@@ -3,7 +3,8 @@
 from collections import deque
 
 from kafka_bridge.dispatch.ended import Ended, Ending
-from kafka_bridge.dispatch.engine import Engine, Policy, Run, Write
+from kafka_bridge.dispatch.engine import Engine, Run, Write
+from kafka_bridge.dispatch.policy import Policy
 from kafka_bridge.dispatch.task import Ordering, Task
 from kafka_bridge.events.record import Consumed, Record, TopicPartition
 

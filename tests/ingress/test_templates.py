@@ -3,7 +3,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from kafka_bridge.ingress.content import Content
-from kafka_bridge.ingress.templates import BadTemplate, MissingValue, compile_template
+from kafka_bridge.ingress.templates import MissingValue, compile_template
+from kafka_bridge.placeholders import BadTemplate
 from tests.stand_ins import request
 
 BODY = b'{"data": {"customer": "cus_1"}, "a": {"": {"b": "x"}}}'

@@ -176,13 +176,12 @@ class KafkaConsumer:
         """
         positions: dict[TopicPartition, Position] = {}
         # The cooperative protocol also says when nothing has changed, and the library would ask for all of nothing.
-        for at, offset in (self.committed(partitions) if partitions else {}).items():
+        for at, committed in (self.committed(partitions) if partitions else {}).items():
             with Translated():
                 low, high = watermarks(self._consumer, at)
-            if offset is None:
-                offset = low if start is Start.EARLIEST else high
-                if start is Start.LATEST:
-                    self._begun[at] = offset
+            offset = committed if committed is not None else low if start is Start.EARLIEST else high
+            if committed is None and start is Start.LATEST:
+                self._begun[at] = offset
             positions[at] = Position(low if offset > high else max(low, offset), missed=max(0, low - offset))
         return positions
 

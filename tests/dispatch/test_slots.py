@@ -1,0 +1,167 @@
+"""So many runs at once, whoever they are for: with greenlets and with threads."""
+
+import random
+import threading
+import time
+
+import gevent
+import pytest
+
+from kafka_bridge.broker.greenlets import GeventLoop
+from kafka_bridge.broker.loops import ThreadLoop
+from kafka_bridge.dispatch.slots import Slots
+from tests.brokers import wait_until
+
+
+class Greenlets:
+    make = GeventLoop
+
+    @staticmethod
+    def start(function):
+        greenlet = gevent.spawn(function)
+        return lambda: greenlet.get(timeout=20)
+
+    rest = staticmethod(gevent.sleep)
+
+
+class Threads:
+    make = ThreadLoop
+
+    @staticmethod
+    def start(function):
+        results = []
+        thread = threading.Thread(target=lambda: results.append(function()), daemon=True)
+        thread.start()
+
+        def join():
+            thread.join(20)
+            return results[0]
+
+        return join
+
+    @staticmethod
+    def rest(seconds):
+        threading.Event().wait(seconds)
+
+
+@pytest.fixture(params=[Greenlets, Threads], ids=["greenlets", "threads"])
+def kind(request):
+    return request.param
+
+
+def until(kind, condition):
+    wait_until(lambda: kind.rest(0.001) is None and condition())
+
+
+def test_there_are_so_many_and_no_more(kind):
+    slots = Slots(2, kind.make())
+
+    assert [slots.acquire(0), slots.acquire(0), slots.acquire(0)] == [True, True, False]
+    assert (slots.in_use, slots.limit, slots.waiting) == (2, 2, 0)
+    slots.release()
+    assert (slots.in_use, slots.acquire(0)) == (1, True)
+
+
+def test_who_waits_longest_is_next_and_nobody_overtakes(kind):
+    slots, order = Slots(1, kind.make()), []
+    slots.acquire(0)
+
+    def take(name):
+        got = slots.acquire(20)
+        order.append(name)
+        slots.release()
+        return got
+
+    joins = []
+    for number in range(5):
+        joins.append(kind.start(lambda number=number: take(number)))
+        until(kind, lambda number=number: slots.waiting == number + 1)
+    slots.release()
+
+    assert [join() for join in joins] == [True] * 5
+    assert order == [0, 1, 2, 3, 4]
+    assert (slots.in_use, slots.waiting) == (0, 0)
+
+
+def test_a_slot_that_is_given_on_is_not_free_in_between(kind):
+    slots = Slots(1, kind.make())
+    slots.acquire(0)
+    join = kind.start(lambda: slots.acquire(20))
+    until(kind, lambda: slots.waiting == 1)
+
+    slots.release()
+
+    assert (slots.in_use, slots.acquire(0)) == (1, False)
+    assert join() is True
+
+
+def test_who_waits_no_longer_than_he_said_gets_none(kind):
+    slots = Slots(1, kind.make())
+    slots.acquire(0)
+    started = time.monotonic()
+
+    assert kind.start(lambda: slots.acquire(0.05))() is False
+    assert 0.04 < time.monotonic() - started < 5
+    assert (slots.in_use, slots.waiting) == (1, 0)
+
+
+def test_a_slot_that_is_given_at_the_moment_when_the_time_is_over_is_not_lost(kind):
+    """Many callers whose time is over just when a slot is given: in the end all slots are there again."""
+    slots, chance, taken = Slots(2, kind.make()), random.Random(7), []
+
+    def caller():
+        for _ in range(60):
+            if slots.acquire(chance.choice([0.0005, 0.001, 0.002])):
+                assert slots.in_use <= 2
+                taken.append(1)
+                kind.rest(chance.choice([0, 0.0005, 0.001]))
+                slots.release()
+
+    for join in [kind.start(caller) for _ in range(8)]:
+        join()
+
+    assert taken
+    assert (slots.in_use, slots.waiting) == (0, 0)
+    assert [slots.acquire(0), slots.acquire(0)] == [True, True]
+
+
+class Late:
+    """A waiter whose time is over at the very moment when it is woken."""
+
+    def __init__(self, slots):
+        self.slots = slots
+
+    def wait(self, timeout_s):
+        self.slots.release()
+        return False
+
+    def wake(self):
+        pass
+
+
+def test_what_was_given_counts_and_not_what_the_waiter_says():
+    loop = ThreadLoop()
+    slots = Slots(1, loop)
+    slots.acquire(0)
+    loop.waiter = lambda: Late(slots)
+
+    assert slots.acquire(1) is True
+    assert (slots.in_use, slots.waiting) == (1, 0)
+
+
+def test_a_greenlet_that_is_killed_while_it_waits_takes_no_slot_with_it():
+    slots = Slots(1, GeventLoop())
+    slots.acquire(0)
+    waiting = gevent.spawn(slots.acquire, 20)
+    gevent.sleep(0)
+    waiting.kill()
+    assert slots.waiting == 0
+
+    # Given, and killed before it could go on.
+    given = gevent.spawn(slots.acquire, 20)
+    gevent.sleep(0)
+    given.kill(block=False)
+    slots.release()
+    given.join(timeout=20)
+
+    assert (slots.in_use, slots.acquire(0)) == (0, True)
