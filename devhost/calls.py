@@ -112,5 +112,6 @@ class Calls:
         return await self._apps.run(
             str(request.get("app_id", "")),
             dict(inputs) if isinstance(inputs, dict) else {},
+            query=str(request.get("query") or ""),
             streaming=request.get("response_mode") == "streaming",
         )

@@ -122,6 +122,127 @@ class TestFinding:
         assert "user_input_form" not in apps.fetch("without")
 
 
+FORM = [
+    {"paragraph": {"variable": "payload", "required": True, "max_length": 5}},
+    {"text-input": {"variable": "topic", "required": False}},
+    {"json_object": {"variable": "event", "required": False}},
+    {"select": {"variable": "kind", "options": ["a", "b"], "default": "a"}},
+    {"number": {"variable": "n"}},
+    {"checkbox": {"variable": "yes"}},
+    {"file": {"variable": "file"}},
+    {"file-list": {"variable": "files"}},
+]
+
+
+class TestTheForm:
+    @pytest.fixture
+    def app(self):
+        def with_form(inputs):
+            return inputs
+
+        with_form.user_input_form = FORM
+        return with_form
+
+    def test_the_function_gets_what_it_declares_and_nothing_else(self, app):
+        outputs = run(app, payload="p\0", n="1.5", yes="on", extra=1)["data"]["outputs"]
+
+        assert outputs == {
+            "payload": "p",
+            "topic": None,
+            "event": None,
+            "kind": "a",
+            "n": 1.5,
+            "yes": True,
+            "file": None,
+            "files": None,
+        }
+
+    @pytest.mark.parametrize(
+        ("inputs", "message"),
+        [
+            ({}, "payload is required in input form"),
+            ({"payload": None}, "payload is required in input form"),
+            ({"payload": {"a": 1}}, "(type 'paragraph') payload in input form must be a string"),
+            ({"payload": "123456"}, "payload in input form must be less than 5 characters"),
+            ({"topic": 5}, "(type 'text-input') topic in input form must be a string"),
+            ({"event": "{}"}, "event in input form must be a dict"),
+            ({"event": [1]}, "event in input form must be a dict"),
+            ({"kind": "c"}, "kind in input form must be one of the following: ['a', 'b']"),
+            ({"n": "many"}, "n in input form must be a valid number"),
+            ({"file": "x"}, "file in input form must be a file"),
+            ({"files": ["x"]}, "files in input form must be a list of files"),
+        ],
+    )
+    def test_what_dify_refuses_is_refused_in_its_words(self, app, inputs, message):
+        with pytest.raises(AppError) as raised:
+            run(app, **({"payload": "p"} | inputs if inputs and "payload" not in inputs else inputs))
+
+        assert str(raised.value) == NOT_FOUND.replace("app not found", message)
+
+    def test_a_number_that_dify_does_not_expect_is_an_error_of_its_own(self, app):
+        with pytest.raises(AppError, match="status code: 500"):
+            run(app, payload="p", n=[1])
+
+    def test_an_empty_form_declares_nothing(self, app):
+        app.user_input_form = []
+
+        assert run(app, payload="p")["data"]["outputs"] == {}
+
+
+class TestChatflows:
+    @pytest.fixture
+    def app(self):
+        def chat(inputs):
+            if inputs["query"] == "fail":
+                raise ConnectionRefusedError(111, "Connection refused")
+            return {"answer": f"{inputs['query']}!"} if inputs["query"] != "x" else {"n": 1}
+
+        chat.mode = "advanced-chat"
+        return Apps({"chat": chat})
+
+    def test_without_a_query_it_misses_one(self, app):
+        with pytest.raises(AppError) as raised:
+            asyncio.run(app.run("chat", {}))
+
+        assert str(raised.value) == NOT_FOUND.replace("app not found", "missing query")
+
+    def test_its_answer_is_a_message(self, app):
+        (message,) = asyncio.run(app.run("chat", {}, query="hello"))
+
+        assert message.keys() == {
+            *("event", "task_id", "id", "message_id", "conversation_id", "mode", "answer", "metadata", "created_at")
+        }
+        assert (message["event"], message["mode"], message["answer"]) == ("message", "advanced-chat", "hello!")
+
+    def test_outputs_without_an_answer_are_one_as_json(self, app):
+        (message,) = asyncio.run(app.run("chat", {}, query="x"))
+
+        assert message["answer"] == '{"n":1}'
+
+    def test_a_failed_one_is_an_error(self, app):
+        with pytest.raises(AppError) as raised:
+            asyncio.run(app.run("chat", {}, query="fail"))
+
+        assert str(raised.value) == NOT_FOUND.replace("app not found", "Run failed: [Errno 111] Connection refused")
+
+    @pytest.mark.parametrize(
+        ("query", "events"),
+        [
+            ("hello", ["workflow_started", "workflow_finished", "message", "message_end"]),
+            ("fail", ["workflow_started", "workflow_finished", "error"]),
+        ],
+    )
+    def test_a_stream_has_the_run_and_the_message(self, app, query, events):
+        parts = asyncio.run(app.run("chat", {}, query=query, streaming=True))
+
+        assert [part["event"] for part in parts] == events
+
+    def test_a_workflow_does_not_mind_a_query(self):
+        (result,) = asyncio.run(Apps({"double": double}).run("double", {"n": 1}, query="why?"))
+
+        assert result["data"]["outputs"] == {"n": 2}
+
+
 class TestLoading:
     @pytest.fixture
     def file(self, tmp_path: Path) -> Path:

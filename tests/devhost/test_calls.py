@@ -42,6 +42,23 @@ def test_an_app_answers_as_a_stream_and_its_form_as_a_struct(ask):
     assert ask("fetch_app", app_id="app").message == "struct"
 
 
+def test_a_chatflow_is_asked_what_the_call_asks():
+    def chat(inputs):
+        return {"answer": inputs["query"]}
+
+    chat.mode = "advanced-chat"
+    storage = Storage()
+    calls = Calls(storage, Apps({"chat": chat}), ALL)
+    request = {"app_id": "chat", "inputs": {}, "response_mode": "blocking"}
+
+    (answer,) = asyncio.run(calls.answer(Call("app", "r", {**request, "query": "why?"}))).parts
+
+    assert answer["answer"] == "why?"
+    with pytest.raises(CallFailed, match="missing query"):
+        asyncio.run(calls.answer(Call("app", "r", request)))
+    storage.close()
+
+
 @pytest.mark.parametrize(("kind", "word"), [("storage", "storage"), ("app", "app"), ("fetch_app", "app")])
 @pytest.mark.parametrize("permissions", [{}, {"storage": {"enabled": False}, "app": {}}], ids=["absent", "off"])
 def test_what_the_manifest_does_not_allow_is_refused_first(ask, kind, word, permissions):

@@ -150,7 +150,7 @@ def given(tmp_path) -> str:
         (("--endpoint", "shop={tmp}/list.json"), "list.json must hold a JSON object"),
         (("--endpoint", "{given}", "--port", "70000"), "70000 is not in the range"),
         (("--endpoint", "{given}", "--port", "http"), "'http' is not a valid integer"),
-        (("--endpoint", "{given}", "--app", "app"), "an app is given as PATH.py:function"),
+        (("--endpoint", "{given}", "--app", "app"), "a function is given as PATH.py:function"),
         (("--endpoint", "{given}", "--app", "{tmp}/app.py:f"), "has no function named 'f'"),
         (("--endpoint", "{given}", "--plugin", "{tmp}/absent"), "does not exist"),
         (("--endpoint", "{given}", "--plugin", "{tmp}"), "is no plugin: No such file or directory"),

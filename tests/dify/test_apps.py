@@ -1,6 +1,9 @@
 """Runs through the session of a request: what is called, what is made of it, and that no call lasts for ever."""
 
+import ast
+import importlib.util
 import time
+from pathlib import Path
 from types import SimpleNamespace
 
 import gevent
@@ -119,6 +122,21 @@ def test_nothing_is_raised_whatever_the_session_does(session, ending, error):
     ended = run(session)
 
     assert (ended.ending, ended.error) == (ending, error)
+
+
+def test_the_sdk_takes_the_calls_that_are_made():
+    # Read and not imported: the SDK patches the process that imports it.
+    folder = Path(importlib.util.find_spec("dify_plugin").origin).parent / "invocations" / "app"
+    session = Session(workflow=Exception(REFUSED % "missing query"))
+    run(session, b"why?")
+
+    for name, call in session.calls:
+        file, method = {"fetch": ("fetch_app", "get")}.get(name, (name, "invoke"))
+        tree = ast.parse((folder / f"{file}.py").read_text())
+        signature = [node for node in ast.walk(tree) if isinstance(node, ast.FunctionDef) and node.name == method][-1]
+        arguments = [argument.arg for argument in signature.args.args[1:]]
+        required = arguments[: len(arguments) - len(signature.args.defaults)]
+        assert set(required) <= call.keys() <= set(arguments)
 
 
 def test_without_an_app_nobody_is_called():
