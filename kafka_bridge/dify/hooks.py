@@ -8,7 +8,11 @@ from typing import Final
 import orjson
 
 from kafka_bridge.broker import config
+from kafka_bridge.dispatch.plan import Plan, compile_plan
 from kafka_bridge.errors import NotFound, SettingsInvalid
+from kafka_bridge.ingress.keys import BadSecret
+from kafka_bridge.ingress.scheme import Verifier
+from kafka_bridge.ingress.schemes import SCHEMES
 from kafka_bridge.ingress.sns import Fetch, no_fetch
 from kafka_bridge.ingress.source import Source, compile_sources
 from kafka_bridge.settings import endpoint
@@ -27,13 +31,19 @@ MAX_BYTES: Final = 32 * 1024 * 1024
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Hook:
-    """Settings and what was compiled from them. `limit_bytes` is the client's limit for one record."""
+    """Settings and what was compiled from them. `limit_bytes` is the client's limit for one record.
+
+    `plan` says how records are run. `signed` verifies a body that is signed as the scheme `hmac` does, for whoever
+    brings records.
+    """
 
     settings: EndpointSettings
     sources: Mapping[str, Source]
     problems: Sequence[Problem]
     cluster: Cluster | None
     limit_bytes: int
+    plan: Plan | None = None
+    signed: Verifier | None = None
 
     def source(self, name: str) -> Source:
         """The sender of that name. Raises NotFound, or SettingsInvalid when it cannot work as it is configured."""
@@ -58,6 +68,17 @@ class Hook:
         """Whether a sender that the operator has set up cannot work."""
         return any(problem.part is Part.WEBHOOK for problem in self.problems)
 
+    def consumption(self, *, topics: bool) -> Plan:
+        """How records are run; `topics`: they are read from Kafka. Raises SettingsInvalid."""
+        problems = [str(problem) for problem in self.problems if problem.part is Part.CONSUME]
+        if not self.settings.consume.app_id:
+            problems.append(str(Problem("app", "missing")))
+        if topics and not self.settings.consume.topics:
+            problems.append(str(Problem("consume_topics", "missing")))
+        if self.plan is None or problems:
+            raise SettingsInvalid(problems)
+        return self.plan
+
     def target(self) -> Cluster:
         """The cluster to write to. Raises SettingsInvalid."""
         if self.cluster is None:
@@ -69,8 +90,9 @@ def compile_hook(saved: Mapping[str, object], *, fetch: Fetch = no_fetch) -> Hoo
     """Everything that a request needs to know of its endpoint. Never raises: what is wrong is in `problems`."""
     settings = endpoint.parse(saved)
     sources, in_sources = compile_sources(settings, fetch=fetch)
+    plan, in_plan = compile_plan(settings.consume, name="")
     in_cluster = config.problems(settings.cluster) if settings.cluster else ()
-    problems = (*settings.problems, *(p for p in in_sources if not _unused(p, settings)), *in_cluster)
+    problems = (*settings.problems, *(p for p in in_sources if not _unused(p, settings)), *in_cluster, *in_plan)
     return Hook(
         settings=settings,
         # A setting that all sources share (an unreadable `sources`, `topic_allow` …) fails closed for all of them.
@@ -78,7 +100,20 @@ def compile_hook(saved: Mapping[str, object], *, fetch: Fetch = no_fetch) -> Hoo
         problems=problems,
         cluster=None if _broken(problems, Part.KAFKA) else settings.cluster,
         limit_bytes=config.message_limit(settings.cluster) if settings.cluster else config.MESSAGE_MAX_BYTES,
+        plan=plan,
+        signed=_signed(settings),
     )
+
+
+def _signed(settings: EndpointSettings) -> Verifier | None:
+    default = settings.sources.get(DEFAULT_SOURCE)
+    proof = SCHEMES["hmac"].proof
+    if default is None or not default.secret or proof is None:
+        return None
+    try:
+        return proof.verifier(default.secret)
+    except BadSecret:
+        return None
 
 
 def _unused(problem: Problem, settings: EndpointSettings) -> bool:

@@ -4,8 +4,10 @@ import logging
 from collections import Counter
 
 from kafka_bridge.clock import Clock
+from kafka_bridge.dispatch.ended import Ending
 from kafka_bridge.errors import SettingsInvalid, Unverified
 from kafka_bridge.events.outcome import Outcome
+from kafka_bridge.events.run import Ran
 from kafka_bridge.ratelimit import RateLimit
 
 logger = logging.getLogger(__name__)
@@ -48,6 +50,18 @@ class Journal:
         self.counts[error.slug] += 1
         self._warn(
             (endpoint, source, error.slug), f"webhook answered 500: endpoint {endpoint}, source {source}: {error}"
+        )
+
+    def ran(self, endpoint: str, ran: Ran) -> None:
+        """Note how a run ended."""
+        self.counts[f"run {ran.ending}"] += 1
+        if ran.ending == Ending.DONE and not ran.dead_lettered:
+            return
+        what = "dead-lettered after" if ran.dead_lettered else "run"
+        self._warn(
+            (endpoint, ran.topic, ran.ending, ran.dead_lettered),
+            f"{what} {ran.ending}: endpoint {endpoint}, {ascii(ran.topic)[1:-1]}[{ran.partition}] offset {ran.offset},"
+            f" event {ascii(ran.event_id)[1:-1]}, attempt {ran.attempt}: {ran.error or '-'}",
         )
 
     def _warn(self, key: object, line: str) -> None:

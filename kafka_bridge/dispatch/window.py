@@ -51,11 +51,13 @@ class Window:
     counts: Counts = field(default_factory=Counts)
     tasks: set[Task] = field(default_factory=set)
     """Started in this window, and not done yet."""
+    running: int = 0
     closing: bool = False
     ended_by: EndedBy | None = None
 
     def began(self, task: Task, *, first: bool) -> None:
         """A run of `task` starts."""
+        self.running += 1
         if first:
             self._take(task)
         else:
@@ -64,6 +66,7 @@ class Window:
 
     def ended(self, ended: Ended) -> None:
         """A run ended."""
+        self.running -= 1
         if ended.ending is Ending.DONE:
             self.counts.succeeded += 1
         elif ended.ending is not Ending.NOT_STARTED:

@@ -7,6 +7,7 @@ Who has run a record takes the next one itself: handing over to another thread c
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from math import inf
 from typing import Final, Protocol
 
 from kafka_bridge.broker.loops import Loop, Waiter
@@ -19,6 +20,7 @@ from kafka_bridge.dispatch.member import Inquiry, Member
 from kafka_bridge.dispatch.news import News
 from kafka_bridge.dispatch.plan import Plan
 from kafka_bridge.dispatch.task import Task, Writing
+from kafka_bridge.dispatch.trouble import Trouble
 from kafka_bridge.dispatch.window import EndedBy, Report, Runner, Window
 from kafka_bridge.dispatch.writer import Send, Writer
 from kafka_bridge.errors import BridgeError, Busy
@@ -53,8 +55,13 @@ class Dispatcher:
         loop: Loop,
         clock: Clock,
         random: Callable[[], float],
+        idle_s: float = inf,
+        on_idle: Callable[[], None] = lambda: None,
     ) -> None:
+        """`idle_s`: after so long without a window it stops by itself, and calls `on_idle` on the loop."""
         self.plan = plan
+        self._idle_s = idle_s
+        self._on_idle = on_idle
         self._listener = listener
         self.loop = loop
         self._clock = clock
@@ -65,7 +72,7 @@ class Dispatcher:
         self._waiter: Waiter | None = None
         self._writer = Writer(send, lambda write: plan.record_of(write.task, write.kind), told=self._told, loop=loop)
         self._at_end = False
-        self.trouble: BridgeError | None = None
+        self.trouble = Trouble()
         self.used_at = clock.monotonic()
 
     # For drivers.
@@ -101,7 +108,7 @@ class Dispatcher:
             with self.loop.lock:
                 window.closing = True
             # Each run has a time of its own, and each write one of the producer's.
-            self._wait(None, lambda: not self._engine.in_flight())
+            self._wait(None, lambda: not window.running and not self._writer.busy)
             return self._report(window)
         finally:
             with self.loop.lock:
@@ -122,14 +129,15 @@ class Dispatcher:
         self._member.inquire(inquiry)
         inquiry.waiter.wait(INQUIRY_S)
         with self.loop.lock:
-            if self.trouble is not None and not window.counts.consumed:
-                raise self.trouble
+            error = self.trouble.error
+            if error is not None and not self._engine.assigned and not window.counts.consumed:
+                raise error
             circuit = self._engine.circuit
             return Report(
                 counts=window.counts,
-                ended_by=window.ended_by or EndedBy.MAX_SECONDS,
+                ended_by=window.ended_by or (EndedBy.PAUSED if circuit else EndedBy.MAX_SECONDS),
                 lag=inquiry.lag,
-                reason=circuit.reason if circuit else str(self.trouble or ""),
+                reason=circuit.reason if circuit else str(error or ""),
                 blocked=self._engine.blocked,
             )
 
@@ -155,7 +163,7 @@ class Dispatcher:
 
     def assigned(self, positions: Mapping[TopicPartition, Position]) -> None:
         self._engine.assign(positions)
-        self.trouble = None
+        self.trouble.clear()
         self._news.assigned(positions)
 
     def revoked(self, partitions: Sequence[TopicPartition]) -> None:
@@ -175,9 +183,13 @@ class Dispatcher:
     def arrived(self, records: Sequence[Consumed], *, at_end: bool) -> Flow:
         self._at_end = at_end and not records
         if records:
-            self.trouble = None
+            self.trouble.clear()
             self._news.recovered()
             self._engine.receive(records, now=self._clock.monotonic(), unix=self._clock.now())
+        if self._window is None and self._clock.monotonic() - self.used_at > self._idle_s:
+            self.used_at = inf
+            self._member.stop()
+            self._on_idle()
         due = self._engine.due()
         if records or (due is not None and due <= self._clock.monotonic()):
             self._advance()
@@ -193,7 +205,7 @@ class Dispatcher:
 
     def troubled(self, error: BridgeError) -> None:
         self._news.troubled(error)
-        self.trouble = error
+        self.trouble.note(error, self._clock.monotonic())
         self._look()
 
     # Carrying out.
@@ -266,7 +278,10 @@ class Dispatcher:
             return EndedBy.MAX_RECORDS
         if window.patient:
             return None
-        if engine.circuit is not None and not engine.in_flight():
+        if engine.circuit is not None and engine.circuit.ending is Ending.MISCONFIGURED and not window.running:
+            # A person has to act; an outage may be over within the window.
+            return EndedBy.PAUSED
+        if not engine.assigned and self.trouble.is_hopeless(self._clock.monotonic()):
             return EndedBy.PAUSED
         if self._at_end and engine.idle:
             return EndedBy.CAUGHT_UP

@@ -30,8 +30,8 @@ type Blame = Callable[[str, str], Problem]
 class Source:
     """What `receive` needs to know of a sender. `verifier` is None for the scheme `none` alone.
 
-    `split` is where a body has its array of events; `dedupe_s` is None where the scheme decides. `warnings` are
-    sentences for the operator about what works, and may surprise.
+    `split` is where a body has its array of events; `dedupe_s` is None where the scheme decides; `run`: the app is run
+    for each event, within the request. `warnings` are sentences for the operator about what works, and may surprise.
     """
 
     name: str
@@ -45,6 +45,7 @@ class Source:
     dedupe_s: int | None
     public_url: str
     warnings: tuple[str, ...]
+    run: bool = False
 
     @property
     def takes_many(self) -> bool:
@@ -129,6 +130,7 @@ def _compile(entry: SourceSettings, allowed: _Allowed, public_url: str, fetch: F
         dedupe_s=entry.dedupe_s,
         public_url=public_url,
         warnings=tuple(_warnings(scheme, routing)),
+        run=entry.run,
     )
 
 

@@ -19,7 +19,7 @@ MAX_SOURCES: Final = 100
 MAX_ROTATION: Final = 16
 MAX_SECRET_CHARS: Final = 4096
 _FIELDS: Final = frozenset(
-    ["scheme", "scheme_options", "secret", "topic", "key", "routes", "record_format", "dedupe_seconds", "split"]
+    ["scheme", "scheme_options", "secret", "topic", "key", "routes", "record_format", "dedupe_seconds", "split", "run"]
 )
 RECORD_FORMATS: Final = ("binary", "structured", "raw")
 # An event that comes again after a day is another one.
@@ -76,6 +76,8 @@ class SourceSettings:
     record_format: str = RECORD_FORMATS[0]
     dedupe_s: int | None = None
     split: str | bool = False
+    run: bool = False
+    """Whether the app is run for each event within the request, once the broker has it."""
 
 
 def read_sources(reader: Reader) -> Mapping[str, SourceSettings]:
@@ -147,6 +149,7 @@ def _source(reader: Reader, name: str, entry: dict[str, object], secrets: _Secre
         record_format=_record_format(reader, name, entry),
         dedupe_s=_dedupe(reader, name, entry.get("dedupe_seconds")),
         split=_split(reader, name, entry.get("split", False)),
+        run=_run(reader, name, entry.get("run", False)),
     )
     return source if len(reader.problems) == before else None
 
@@ -211,6 +214,13 @@ def _dedupe(reader: Reader, source: str, value: object) -> int | None:
 def _split(reader: Reader, source: str, value: object) -> str | bool:
     if not isinstance(value, bool | str):
         reader.problem("sources", "split must be true, or the path of an array in the body", source=source)
+        return False
+    return value
+
+
+def _run(reader: Reader, source: str, value: object) -> bool:
+    if not isinstance(value, bool):
+        reader.problem("sources", "run must be true or false", source=source)
         return False
     return value
 

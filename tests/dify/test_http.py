@@ -21,6 +21,7 @@ LOGGER = "kafka_bridge.dify.http"
 @dataclass
 class Session:
     endpoint_id: str | None = "endpoint-1"
+    app: object = None
 
 
 def platform_request(body=b"{}", method="POST", path="/webhook", query="", **environ):
