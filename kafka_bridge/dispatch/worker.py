@@ -8,7 +8,7 @@ Who has run a record takes the next one itself: handing over to another thread c
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from math import inf
-from typing import Final, Protocol
+from typing import Final
 
 from kafka_bridge.broker.loops import Loop, Waiter
 from kafka_bridge.broker.ports import Consumer, Position
@@ -17,7 +17,7 @@ from kafka_bridge.dispatch.ended import Ended, Ending
 from kafka_bridge.dispatch.engine import Engine, Run, Write
 from kafka_bridge.dispatch.flow import Flow
 from kafka_bridge.dispatch.member import Inquiry, Member
-from kafka_bridge.dispatch.news import News
+from kafka_bridge.dispatch.news import Listener, News
 from kafka_bridge.dispatch.plan import Plan
 from kafka_bridge.dispatch.task import Task, Writing
 from kafka_bridge.dispatch.trouble import Trouble
@@ -30,16 +30,6 @@ from kafka_bridge.events.record import Consumed, TopicPartition
 INQUIRY_S: Final = 5.0
 # Whoever waits without a bound looks around this often.
 LONG_S: Final = 3600.0
-
-
-class Listener(Protocol):
-    """Who is told what becomes of records. Called with the loop's lock held: it must neither wait nor raise."""
-
-    def ran(self, task: Task, ended: Ended) -> None:
-        """A run ended."""
-
-    def dead_lettered(self, task: Task) -> None:
-        """The dead-letter topic has acknowledged a record."""
 
 
 class Dispatcher:
