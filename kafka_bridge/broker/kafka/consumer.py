@@ -103,6 +103,8 @@ class KafkaConsumer:
             elif error.fatal():
                 raise ClientDead(record_error(error.code(), error.str(), limit_of=BROKER_LIMIT))
             else:
+                # What cannot be read has not been read to its end.
+                self._ended.discard(TopicPartition(message.topic() or "", message.partition() or 0))
                 self._error = record_error(error.code(), error.str(), limit_of=BROKER_LIMIT)
         if not records:
             self._raise_what_was_said()
