@@ -66,7 +66,10 @@ def first_of(problems: Iterable[str]) -> tuple[str, ...]:
 
 
 class BridgeError(Exception):
-    """Base of all. `detail` is a sentence for the person who reads the answer."""
+    """Base of all. `detail` is a sentence for the person who reads the answer.
+
+    `index`: of several records that were sent together the one that it is about, counted from 0.
+    """
 
     status: ClassVar[HTTPStatus]
     slug: ClassVar[str]
@@ -75,6 +78,7 @@ class BridgeError(Exception):
     def __init__(self, detail: str = "", *, hint: str = "") -> None:
         super().__init__(detail or self.title)
         self.hint = hint
+        self.index: int | None = None
 
     @property
     def headers(self) -> tuple[tuple[str, str], ...]:
