@@ -22,12 +22,13 @@ from kafka_bridge.ingress.content import Content
 from kafka_bridge.ingress.dedupe import Dedupe
 from kafka_bridge.ingress.keys import KEY_ENCODINGS, BadSecret
 from kafka_bridge.ingress.options import BadOptions, with_options
+from kafka_bridge.ingress.outside import Alone, Fetch, FetchFailed, Outside
 from kafka_bridge.ingress.publish import Publisher
 from kafka_bridge.ingress.receive import ask, receive
 from kafka_bridge.ingress.scheme import Proof
 from kafka_bridge.ingress.schemes import SCHEMES
 from kafka_bridge.ingress.signatures import ALGORITHMS, Signature, Timestamp
-from kafka_bridge.ingress.sns import Fetch, FetchFailed, Sns
+from kafka_bridge.ingress.sns import Sns
 from kafka_bridge.ingress.source import compile_sources
 from kafka_bridge.ingress.tokens import Token
 from kafka_bridge.settings import endpoint
@@ -137,16 +138,6 @@ def _parsed(value: object) -> SourceSecret | None:
         return None
 
 
-class _NoWaiter:
-    """Nobody else publishes anything."""
-
-    def wait(self, timeout_s: float) -> bool:  # noqa: ARG002
-        return False
-
-    def wake(self) -> None:
-        pass
-
-
 def _kept(records: Sequence[Record]) -> Sequence[Delivery]:
     return [Delivery(record.topic, 0, offset, 0) for offset, record in enumerate(records)]
 
@@ -165,7 +156,7 @@ def certificates_only(fetch: Fetch) -> Fetch:
 def check(captured: Captured, setup: Setup, *, now: float, fetch: Fetch) -> Checked:
     """The plugin's verdict. Raises nothing."""
     settings = endpoint.parse(setup.saved(captured.url.partition("?")[0]))
-    sources, problems = compile_sources(settings, fetch=fetch)
+    sources, problems = compile_sources(settings, outside=Outside(fetch))
     source = sources.get("default")
     if source is None:
         told = [str(problem) for problem in (*settings.problems, *problems)]
@@ -180,18 +171,20 @@ def check(captured: Captured, setup: Setup, *, now: float, fetch: Fetch) -> Chec
             return Checked(verified=False, reason=error.reason)
         reason = "" if reply else f"a {captured.method} is no event, and no handshake of this scheme"
         return Checked(verified=reply is not None, reason=reason, reply=reply)
-    publisher = Publisher(
-        send=_kept, dedupe=Dedupe(waiter=_NoWaiter), endpoint="", monotonic=clock.monotonic, deadline=0.0
-    )
+    publisher = Publisher(send=_kept, dedupe=Dedupe(waiter=Alone), endpoint="", monotonic=clock.monotonic, deadline=0.0)
     outcome = receive(captured.inbound(), source, publisher=publisher, clock=clock, limit_bytes=_LIMIT_BYTES)
     verified = outcome.verdict is Verdict.VERIFIED or (outcome.reply is not None and outcome.error is None)
     if outcome.verdict is Verdict.UNCHECKED:
         return Checked(verified=False, reason=f"the scheme {setup.scheme} verifies nothing", outcome=outcome)
-    reason = "" if verified else outcome.reason or str(outcome.error)
+    reason = "" if verified else outcome.reason or _said(outcome.error)
     opened = captured.body
     if outcome.verdict is Verdict.VERIFIED and source.verifier is not None:
         opened = source.verifier.verify(captured.content(), now=now).inbound.body
     return Checked(verified=verified, reason=reason, reply=outcome.reply, outcome=outcome, opened=opened)
+
+
+def _said(error: BridgeError | None) -> str:
+    return f"{str(error).rstrip('.')} ({error.hint})" if error and error.hint else str(error)
 
 
 def hidden(text: str, setup: Setup) -> str:
@@ -255,7 +248,7 @@ class _Diagnosis:
     # What can be tried.
 
     def _connected(self, proof: Proof | None) -> Proof | None:
-        return proof.with_fetch(self._fetch) if isinstance(proof, Sns) else proof
+        return proof.within(Outside(self._fetch)) if isinstance(proof, Sns) else proof
 
     def _verifies(
         self,

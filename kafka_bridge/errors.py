@@ -12,6 +12,7 @@
     │   └── Unroutable           422
     ├── SettingsInvalid          500  the operator's fault, never the sender's
     ├── Internal                 500  a defect of ours; the incident id leads to the log
+    ├── CertificateUnreachable   503  what the signature is checked with cannot be fetched now; deliver again
     └── Unavailable              503  Kafka has not acknowledged; `cause` says why; deliver again
 
 `str(error)` is safe to show to anybody: secrets, hosts and foreign exception texts stay in `__cause__` and the log.
@@ -199,6 +200,21 @@ class Internal(BridgeError):
     def __init__(self, incident: str) -> None:
         super().__init__(f"The plugin's log has the details under incident {incident}.")
         self.incident = incident
+
+
+class CertificateUnreachable(BridgeError):
+    """The sender's certificate cannot be had now, so nobody knows whether the request verifies; deliver again.
+
+    A 401 would be final: Amazon SNS throws a message away that was answered with a 4xx. `hint` says what happened.
+    """
+
+    status = HTTPStatus.SERVICE_UNAVAILABLE
+    slug = "certificate-unreachable"
+    title = "The certificate of the sender cannot be fetched now"
+
+    @property
+    def headers(self) -> tuple[tuple[str, str], ...]:
+        return (("Retry-After", "10"),)
 
 
 class Unavailable(BridgeError):

@@ -24,6 +24,7 @@ from kafka_bridge.dify.journal import Journal
 from kafka_bridge.dify.routes import Routes
 from kafka_bridge.dify.webhooks import Webhooks
 from kafka_bridge.ingress.dedupe import Dedupe
+from kafka_bridge.ingress.outside import Outside
 from kafka_bridge.settings.cluster import Cluster
 from kafka_bridge.web import fetch
 
@@ -47,7 +48,7 @@ class Runtime:
             )
 
         registry = ProducerRegistry(connect)
-        self._hooks = Hooks(fetch=fetch)
+        self._hooks = Hooks(outside=Outside(fetch, loop.waiter))
         self._webhooks = Webhooks(registry, Journal(clock), clock, Dedupe(waiter=loop.waiter))
         self._routes = Routes(self._webhooks, Health(registry))
 

@@ -24,7 +24,10 @@ class Verifier(Protocol):
     """A proof with the secrets of one source."""
 
     def verify(self, content: Content, *, now: float) -> Content:
-        """What was verified: the request, or the message that was encrypted in it. Raises Unverified alone."""
+        """What was verified: the request, or the message that was encrypted in it. Raises Unverified.
+
+        A proof that fetches something may also raise CertificateUnreachable; nothing raises anything else.
+        """
 
 
 class Proof(Protocol):

@@ -9,12 +9,13 @@ from kafka_bridge.ingress.content import Location, steps_of
 from kafka_bridge.ingress.feishu import Feishu
 from kafka_bridge.ingress.keys import BadSecret
 from kafka_bridge.ingress.options import BadOptions, with_options
+from kafka_bridge.ingress.outside import NOWHERE, Outside
 from kafka_bridge.ingress.patterns import Pattern
 from kafka_bridge.ingress.routing import Route, Routing
 from kafka_bridge.ingress.scheme import Handshake, Scheme, Verifier
 from kafka_bridge.ingress.schemes import SCHEMES
 from kafka_bridge.ingress.signatures import Signature
-from kafka_bridge.ingress.sns import Fetch, Sns, no_fetch
+from kafka_bridge.ingress.sns import Sns
 from kafka_bridge.ingress.templates import BadTemplate, Template, compile_template
 from kafka_bridge.settings.endpoint import EndpointSettings
 from kafka_bridge.settings.reader import Problem
@@ -67,7 +68,7 @@ class _Bad(Exception):
 
 
 def compile_sources(
-    settings: EndpointSettings, *, fetch: Fetch = no_fetch
+    settings: EndpointSettings, *, outside: Outside = NOWHERE
 ) -> tuple[Mapping[str, Source], Sequence[Problem]]:
     """The sources that can work, by name, and what is wrong with the others: one bad source leaves the rest alone."""
     sources: dict[str, Source] = {}
@@ -75,7 +76,7 @@ def compile_sources(
     allowed = _Allowed(tuple(Pattern(name) for name in settings.topic_allow))
     for name, entry in settings.sources.items():
         try:
-            sources[name] = _compile(entry, allowed, settings.public_url, fetch)
+            sources[name] = _compile(entry, allowed, settings.public_url, outside)
         except _Bad as bad:
             problems.append(bad.problem)
     return sources, problems
@@ -95,7 +96,7 @@ class _Allowed:
         return self._verdicts[topic]
 
 
-def _compile(entry: SourceSettings, allowed: _Allowed, public_url: str, fetch: Fetch) -> Source:
+def _compile(entry: SourceSettings, allowed: _Allowed, public_url: str, outside: Outside) -> Source:
     default = entry.name == DEFAULT_SOURCE
 
     def blame(setting: str, text: str) -> Problem:
@@ -106,7 +107,7 @@ def _compile(entry: SourceSettings, allowed: _Allowed, public_url: str, fetch: F
     if row is None:
         raise _Bad(blame("scheme", f"the scheme must be one of {', '.join(SCHEMES)}"))
     try:
-        scheme = _with_ports(with_options(row, entry.scheme_options), entry.secret, fetch)
+        scheme = _with_ports(with_options(row, entry.scheme_options), entry.secret, outside)
     except BadOptions as error:
         raise _Bad(Problem("sources", str(error), entry.name)) from error
     try:
@@ -130,11 +131,11 @@ def _compile(entry: SourceSettings, allowed: _Allowed, public_url: str, fetch: F
     )
 
 
-def _with_ports(scheme: Scheme, secret: SourceSecret, fetch: Fetch) -> Scheme:
+def _with_ports(scheme: Scheme, secret: SourceSecret, outside: Outside) -> Scheme:
     """The row with what its proof needs besides the secret: the world outside, or whether there is a key at all."""
     match scheme.proof:
         case Sns() as sns:
-            connected = sns.with_fetch(fetch)
+            connected = sns.within(outside)
             return scheme.changed(proof=connected, handshake=connected.handshake)
         case Feishu() as feishu:
             return scheme.changed(proof=feishu.having(secret))

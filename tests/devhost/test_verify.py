@@ -18,8 +18,8 @@ from hypothesis import strategies as st
 from devhost.__main__ import devhost
 from devhost.signing import public_part, sample_body, sample_headers, sample_secret, sign
 from devhost.verify import BadVectors, Captured, Setup, certificates_only, check, explain, run_vectors
+from kafka_bridge.ingress.outside import FetchFailed, no_fetch
 from kafka_bridge.ingress.schemes import SCHEMES
-from kafka_bridge.ingress.sns import FetchFailed, no_fetch
 from kafka_bridge.web import fetch
 from tests.brokers import REPOSITORY
 from tests.stand_ins import NOW

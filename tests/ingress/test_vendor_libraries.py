@@ -33,7 +33,7 @@ from twilio.request_validator import RequestValidator
 from devhost.signing import sign
 from devhost.verify import Captured, Setup, check
 from kafka_bridge.events.envelope import Envelope, Event
-from kafka_bridge.ingress.sns import no_fetch
+from kafka_bridge.ingress.outside import no_fetch
 
 URL = "https://hooks.example.com/e/abc/webhook?a=1&b=2"
 FORM = "application/x-www-form-urlencoded"
