@@ -298,3 +298,10 @@ def test_a_module_changes_no_global_and_keeps_no_cache_without_a_bound(name):
 @pytest.mark.parametrize("name", MODULES)
 def test_a_module_has_one_idea(name):
     assert len(MODULES[name].read_text().splitlines()) <= 300
+
+
+@pytest.mark.parametrize(
+    "path", sorted((REPOSITORY / "devhost").rglob("*.py")), ids=lambda path: str(path.relative_to(REPOSITORY))
+)
+def test_so_has_a_module_of_the_local_host(path):
+    assert len(path.read_text().splitlines()) <= 300

@@ -476,7 +476,7 @@ def test_no_vectors_are_no_success():
 
 
 def test_an_exception_is_a_failure(monkeypatch):
-    monkeypatch.setattr("devhost.verify.check", lambda *_a, **_k: 1 / 0)
+    monkeypatch.setattr("devhost.verify.vectors.check", lambda *_a, **_k: 1 / 0)
 
     passed, failed = run_vectors([vector(either=True)], fetch=no_fetch)
 
