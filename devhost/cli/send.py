@@ -13,7 +13,7 @@ import httpx
 
 from devhost.cli.sender import option_option, options_option, scheme_option, secret_option, setup_of
 from devhost.cli.terminal import console
-from devhost.signing import CannotSign, public_part, sample_body, sample_headers, sign
+from devhost.signing import CannotSign, public_part, sample_body, sample_headers, sign, with_type
 from devhost.verify import Setup, hidden
 from kafka_bridge.ingress.schemes import SCHEMES
 
@@ -23,6 +23,7 @@ from kafka_bridge.ingress.schemes import SCHEMES
 @secret_option
 @option_option
 @options_option
+@click.option("--type", "event_type", metavar="EVENT", help="The event's type, where the sender has a place for it.")
 @click.option("--signed-url", default="", metavar="URL", help="The whole URL that the sender signs.")
 @click.argument("url")
 @click.argument("body", required=False, type=click.Path(exists=True, dir_okay=False, path_type=Path))
@@ -32,11 +33,14 @@ def send(
     secret: str,
     option: Mapping[str, object],
     options: Mapping[str, object],
+    event_type: str | None,
     signed_url: str,
     url: str,
     body: Path | None,
 ) -> None:
     """Sign a sample, or a file's bytes, as a sender does, send it, print the answer.
+
+    A type that stands in the body is written into it, the file's included. A sender without a place for it: status 2.
 
     Exit status 0 for a 2xx, else 1. For a sender with a key pair the secret is the private key.
     """
@@ -51,6 +55,9 @@ def send(
     try:
         value = setup.value()
         content = body.read_bytes() if body else sample_body(scheme, event_id=event_id, options=setup.options)
+        headers = sample_headers(scheme, event_id=event_id, options=setup.options)
+        if event_type is not None:
+            content, headers = with_type(scheme, event_type, content, headers, options=setup.options)
         signed = sign(
             scheme,
             value,
@@ -59,7 +66,7 @@ def send(
             event_id=event_id,
             url=signed_url or url,
             options=setup.options,
-            headers=sample_headers(scheme, event_id=event_id, options=setup.options),
+            headers=headers,
         )
         shown = public_part(scheme, value, options=setup.options)
     except CannotSign as error:

@@ -35,7 +35,9 @@ def _json_or_text(text: str) -> object:
 
 
 def setup_of(scheme: str, secret: str, option: Mapping[str, object], options: Mapping[str, object]) -> Setup:
-    """What the operator has set, as the options say it."""
+    """What the operator has set, as the options say it. Raises UsageError without a secret where one is needed."""
+    if SCHEMES[scheme].proof is not None and not secret.strip():
+        raise click.UsageError(f"{scheme} needs a secret. Give --secret, or WEBHOOK_SECRET in the environment.")
     return Setup(scheme=scheme, secret=secret, options={**options, **option})
 
 

@@ -24,7 +24,14 @@ from kafka_bridge.web import fetch
     "--headers",
     type=click.Path(exists=True, dir_okay=False, path_type=Path),
     metavar="FILE",
-    help="The request's headers: a JSON object, or an array of pairs.",
+    help="The request's headers: lines of Name: value, as proxies and curl -v show them; or JSON, an object or pairs.",
+)
+@click.option(
+    "-H",
+    "lines",
+    multiple=True,
+    metavar="'Name: value'",
+    help="A header, besides those of --headers; may be repeated.",
 )
 @click.option(
     "--body",
@@ -48,6 +55,7 @@ def verify(
     option: Mapping[str, object],
     options: Mapping[str, object],
     headers: Path | None,
+    lines: tuple[str, ...],
     body: Path | None,
     url: str,
     method: str,
@@ -60,11 +68,11 @@ def verify(
     """
     if vectors is not None:
         sys.exit(_verified_vectors(vectors))
-    if scheme is None or headers is None:
-        raise click.UsageError("give --scheme and --headers, or --vectors")
+    if scheme is None or (headers is None and not lines):
+        raise click.UsageError("give --scheme and --headers (or -H), or --vectors")
     setup = setup_of(scheme, secret, option, options)
     captured = Captured(
-        headers=headers_of(headers), body=body.read_bytes() if body else b"", method=method.upper(), url=url
+        headers=headers_of(headers, lines), body=body.read_bytes() if body else b"", method=method.upper(), url=url
     )
     moment = time.time() if now is None else now
     harmless = certificates_only(fetch)

@@ -10,9 +10,11 @@ The reverse of the plugin's verification: what a row says is read here a second 
     sns         Amazon SNS, with an issuer of our own
     rows        what the sender of a row makes of a body
     samples     a sample of every row
+    event_type  another event type in a request
 """
 
 from devhost.signing.draft import CannotSign, Draft, SecretValue, Signed, content_type_of
+from devhost.signing.event_type import with_type
 from devhost.signing.rows import public_part, row, sign, sign_row
 from devhost.signing.samples import sample_body, sample_headers, sample_secret
 from devhost.signing.sns import CERTIFICATE_URL, sns_certificate
@@ -32,4 +34,5 @@ __all__ = [
     "sign",
     "sign_row",
     "sns_certificate",
+    "with_type",
 ]
