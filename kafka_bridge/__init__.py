@@ -27,6 +27,7 @@ One line per module, lowest first; each imports only from lines above it (`tests
     ingress.{keys,canonical}        what a signature is checked with; what is signed besides the body
     ingress.{items,routing}         one request, many events; where an event goes
     ingress.{dedupe,publish}        events that come again; from events to acknowledged events
+    ingress.{outside,certificates}  what proofs fetch, as ports; certificates, each fetched once
     ingress.{signatures,tokens}     proofs as data: a signature, a secret that is shown
     ingress.handshakes              what senders ask before they deliver
     ingress.{encrypted,feishu,sns}  proofs with code of their own: DingTalk and WeCom, Feishu, Amazon SNS
