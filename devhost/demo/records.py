@@ -1,13 +1,16 @@
 """What lies in Kafka, read by clients of the demo's own."""
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from types import MappingProxyType
 from typing import Final, Self
 
 from confluent_kafka import OFFSET_BEGINNING, Consumer, Message, TopicPartition
 
 _READ_TIMEOUT_S: Final = 15.0
+# The embedded broker answers a fetch that finds nothing when its time is over, a real one as soon as something comes.
+SHORT_FETCH: Final[Mapping[str, int]] = MappingProxyType({"fetch.wait.max.ms": 10})
 
 
 def read_back(bootstrap: str, topic: str, partition: int, offset: int) -> Message | None:
@@ -51,7 +54,7 @@ class Tail:
     def __init__(self, bootstrap: str, topic: str) -> None:
         self._topic = topic
         self._consumer = Consumer(
-            {"bootstrap.servers": bootstrap, "group.id": "demo-tail", "enable.auto.commit": False}
+            {"bootstrap.servers": bootstrap, "group.id": "demo-tail", "enable.auto.commit": False, **SHORT_FETCH}
         )
 
     def __enter__(self) -> Self:

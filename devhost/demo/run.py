@@ -11,6 +11,7 @@ from rich.console import Console
 
 from devhost.demo import workflow
 from devhost.demo.checks import Checks
+from devhost.demo.records import SHORT_FETCH
 from devhost.demo.webhooks import Webhooks, deliveries
 from devhost.demo.workflow import Workflow, triage
 from devhost.host import BackgroundHost
@@ -32,6 +33,7 @@ def run_demo(console: Console, *, once: bool, port: int, bootstrap: str) -> int:
         "result_topic": workflow.RESULTS,
         "offset_reset": "earliest",
         "max_attempts": "2",
+        "client_config": orjson.dumps(dict(SHORT_FETCH)).decode(),
         "source_secrets": orjson.dumps(keys).decode(),
         "api_token": (token := secrets.token_urlsafe(24)),
     }
