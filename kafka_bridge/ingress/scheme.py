@@ -36,6 +36,9 @@ class Proof(Protocol):
     def covers(self, location: Location) -> bool:
         """Whether a value at `location` is under the proof."""
 
+    def shows(self, location: Location) -> bool:
+        """Whether the secret itself stands at `location`, so that it must become no id, no type, no topic, no key."""
+
     def verifier(self, secret: SourceSecret) -> Verifier:
         """With the secrets of one source. Raises BadSecret."""
 
@@ -85,6 +88,10 @@ class Scheme:
     def covers(self, location: Location) -> bool:
         """Whether a value at `location` is under the proof."""
         return self.proof is not None and self.proof.covers(location)
+
+    def shows(self, location: Location) -> bool:
+        """Whether the secret itself stands at `location`."""
+        return self.proof is not None and self.proof.shows(location)
 
     @cached_property
     def body_is_signed(self) -> bool:

@@ -64,6 +64,10 @@ class Sns:
         """Whether a value at `location` is under the signature."""
         return location.in_body and location.name in _COVERED
 
+    def shows(self, _location: Location) -> bool:
+        """Whether a secret stands at a place: a topic's ARN is none."""
+        return False
+
     def verifier(self, secret: SourceSecret) -> "SnsVerifier":
         """With the topics of one source. Raises BadSecret, also for none."""
         return SnsVerifier(secret, self.outside)

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import chain
 
 from kafka_bridge.events.envelope import Envelope
 from kafka_bridge.events.record import is_topic_name
@@ -116,6 +117,7 @@ def _compile(entry: SourceSettings, allowed: _Allowed, public_url: str, outside:
     except BadSecret as error:
         raise _Bad(Problem(entry.secret_setting, str(error), entry.name)) from error
     routing = _routing(entry, allowed, blame)
+    _check_secrecy(scheme, routing, blame)
     return Source(
         name=entry.name,
         scheme_id=entry.scheme,
@@ -129,6 +131,23 @@ def _compile(entry: SourceSettings, allowed: _Allowed, public_url: str, outside:
         public_url=public_url,
         warnings=tuple(_warnings(scheme, routing)),
     )
+
+
+def _check_secrecy(scheme: Scheme, routing: Routing, blame: Blame) -> None:
+    """What a sender shows as its secret must not become what everybody sees: an id, a type, a topic, a key."""
+    own = [("sources", "id or type", place) for place in (*scheme.id, *chain.from_iterable(scheme.type))]
+    made = [
+        (setting, "topic or key", place)
+        for setting, template in (
+            ("topic", routing.topic),
+            ("key", routing.key),
+            *(("sources", each) for route in routing.routes for each in (route.topic, route.key)),
+        )
+        for place in (template.places if template else ())
+    ]
+    for setting, what, place in (*own, *made):
+        if isinstance(place, Location) and scheme.shows(place):
+            raise _Bad(blame(setting, f"{what} must not be made of {place}: the sender shows its secret there"))
 
 
 def _with_ports(scheme: Scheme, secret: SourceSecret, outside: Outside) -> Scheme:
