@@ -23,7 +23,7 @@ from kafka_bridge.dispatch.task import Task, Writing
 from kafka_bridge.dispatch.trouble import Trouble
 from kafka_bridge.dispatch.window import EndedBy, Report, Runner, Window
 from kafka_bridge.dispatch.writer import Send, Writer
-from kafka_bridge.errors import BridgeError, Busy
+from kafka_bridge.errors import BridgeError, Busy, Refused
 from kafka_bridge.events.record import Consumed, TopicPartition
 
 # The answer to a window waits this long for the last commit and the lag.
@@ -241,7 +241,8 @@ class Dispatcher:
         task = write.task
         if error is not None:
             self._news.not_written(write, error)
-            self._engine.not_written(task, str(error), now=self._clock.monotonic())
+            final = isinstance(error, Refused)
+            self._engine.not_written(task, str(error), now=self._clock.monotonic(), final=final)
             return
         self._engine.wrote(task)
         if write.kind is Writing.DEAD_LETTER:

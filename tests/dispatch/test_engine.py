@@ -314,6 +314,26 @@ def test_it_is_written_again_for_ever_and_then_the_partition_goes_on():
     assert offsets(told.runs()) == [1]
 
 
+@pytest.mark.parametrize("failures", [0, 2])
+def test_a_result_that_can_never_be_written_becomes_a_dead_letter_and_a_dead_letter_stays_one(failures):
+    told = Told(results=True)
+    told.receive(consumed(0), consumed(1))
+    first, _ = told.runs()
+    told.end(first)
+    for _ in range(failures):
+        told.not_written(told.write(later=60).task, "queue full")
+
+    told.not_written(told.write(later=60).task, "above the limit", final=True)
+    assert told.engine.blocked == {}
+    letter = told.write()
+    assert (letter.kind, letter.task, first.reason) == (Writing.DEAD_LETTER, first, Reason.RESULT)
+    told.not_written(letter.task, "above the limit", final=True)
+    assert told.engine.blocked == {P0: "above the limit"}
+    assert told.write(later=60) == letter
+    told.engine.wrote(first)
+    assert told.engine.commits() == {P0: 1}
+
+
 def test_a_partition_is_blocked_until_all_that_failed_is_written():
     told = Told()
     first, second = refused(told, consumed(0), consumed(1))
