@@ -160,6 +160,8 @@ class Dispatcher:
         self._engine.revoke(partitions)
 
     def in_flight(self, partitions: Sequence[TopicPartition]) -> int:
+        # Also what is to be written again while they drain.
+        self._advance()
         return self._engine.in_flight(partitions)
 
     def gone(self, partitions: Sequence[TopicPartition] | None) -> None:
