@@ -205,7 +205,9 @@ class Member:
 
     def _answer(self, inquiry: Inquiry, consumer: Consumer | None) -> None:
         try:
-            inquiry.lag = sum(consumer.lag(consumer.assigned()).values()) if consumer else None
+            assigned = consumer.assigned() if consumer else ()
+            if consumer and assigned:
+                inquiry.lag = sum(consumer.lag(assigned).values())
         except BridgeError as error:
             self._loop.call(partial(self._desk.troubled, error))
         self._loop.post(inquiry.waiter.wake)

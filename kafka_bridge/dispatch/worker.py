@@ -120,7 +120,7 @@ class Dispatcher:
         inquiry.waiter.wait(INQUIRY_S)
         with self.loop.lock:
             error = self.trouble.error
-            if error is not None and not self._engine.assigned and not window.counts.consumed:
+            if error is not None and not window.counts.consumed and (not self._engine.assigned or self._is_hopeless):
                 raise error
             circuit = self._engine.circuit
             return Report(
@@ -274,11 +274,15 @@ class Dispatcher:
         if engine.circuit is not None and engine.circuit.ending is Ending.MISCONFIGURED and not window.running:
             # A person has to act; an outage may be over within the window.
             return EndedBy.PAUSED
-        if not engine.assigned and self.trouble.is_hopeless(self._clock.monotonic()):
-            return EndedBy.PAUSED
         if self._at_end and engine.idle:
             return EndedBy.CAUGHT_UP
+        if self._is_hopeless and (engine.idle or not engine.assigned):
+            return EndedBy.PAUSED
         return None
+
+    @property
+    def _is_hopeless(self) -> bool:
+        return self.trouble.is_hopeless(self._clock.monotonic(), assigned=bool(self._engine.assigned))
 
 
 @dataclass(frozen=True, slots=True)
