@@ -48,7 +48,7 @@ One line per module, lowest first; each imports only from lines above it (`tests
     broker.registry                 who shares a producer
     web                             what a proof fetches from outside
     service, flows                  runs outside Dify: through its HTTP API, or of a local function
-    dify.{hooks,apps}               a configured endpoint; runs through the session of a request
+    dify.{hooks,apps,caller}        a configured endpoint; runs through a request's session; who waits for them
     dify.{call,journal}             one request to an endpoint; the log lines
     dify.{runs,consumers}           runs while a request is open; the endpoints' members of groups
     dify.{consume,afterrun}         one window, or records that are brought; runs within a sender's request

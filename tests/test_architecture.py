@@ -51,7 +51,7 @@ LAYERS = [
     "broker.registry broker.kafka.partitions broker.kafka.translate",
     "broker.kafka.admin broker.kafka.consumer broker.kafka.producer",
     "web service flows",
-    "dify.hooks dify.apps",
+    "dify.hooks dify.apps dify.caller",
     "dify.call dify.journal",
     "dify.runs",
     "dify.consumers",
@@ -66,7 +66,7 @@ EDGES = {
     "broker": "batch bridge greenlets loops pump registry trust",
     "broker.kafka": "admin consumer partitions producer translate",
     "dispatch": "member news slots worker writer",
-    "dify": "afterrun app apps call consume consumers health hooks http journal routes runs webhooks",
+    "dify": "afterrun app apps call caller consume consumers health hooks http journal routes runs webhooks",
 }
 NOT_PURE = sorted(
     ["flows", "service", "web", *(f"{package}.{name}" for package, names in EDGES.items() for name in names.split())]

@@ -71,13 +71,18 @@ class Dispatcher:
         """Join the group."""
         self.loop.start_thread(self._member.run)
 
-    def stop(self) -> None:
-        """Leave the group once what runs has ended, or after the drain's bound; what is done is committed."""
+    def close(self) -> None:
+        """Start nothing more in the open window: it ends with what runs."""
         with self.loop.lock:
             if self._window is not None:
                 self._window.closing = True
-            self._member.stop()
             self._wake()
+
+    def stop(self) -> None:
+        """Leave the group once what runs has ended, or after the drain's bound; what is done is committed."""
+        with self.loop.lock:
+            self.close()
+            self._member.stop()
 
     def run(
         self, runner: Runner, *, max_records: int | None = None, max_s: float | None = None, patient: bool = False
