@@ -42,7 +42,7 @@ One line per module, lowest first; each imports only from lines above it (`tests
     broker.{loops,greenlets,trust}  greenlets or threads; whose certificates are trusted
     broker.kafka                    the ports on confluent_kafka
     broker.{pump,batch,bridge}      a native thread per producer; what one caller has sent; one wake-up per report
-    dispatch.{slots,member}         how many runs at once; the thread that owns a consumer
+    dispatch.{slots,gate,member}    how many runs at once; where a driver waits; the thread that owns a consumer
     dispatch.{news,writer}          the dispatcher's log lines; writes results and dead letters
     dispatch.worker                 carries out what the engine decides
     broker.registry                 who shares a producer

@@ -46,7 +46,7 @@ LAYERS = [
     "ingress.receive",
     "broker.loops broker.trust",
     "broker.pump broker.greenlets broker.batch",
-    "broker.bridge dispatch.slots dispatch.member dispatch.news dispatch.writer",
+    "broker.bridge dispatch.gate dispatch.slots dispatch.member dispatch.news dispatch.writer",
     "dispatch.worker",
     "broker.registry broker.kafka.partitions broker.kafka.translate",
     "broker.kafka.admin broker.kafka.consumer broker.kafka.producer",
@@ -65,7 +65,7 @@ LAYERS = [
 EDGES = {
     "broker": "batch bridge greenlets loops pump registry trust",
     "broker.kafka": "admin consumer partitions producer translate",
-    "dispatch": "member news slots worker writer",
+    "dispatch": "gate member news slots worker writer",
     "dify": "afterrun app apps call caller consume consumers health hooks http journal routes runs webhooks",
 }
 NOT_PURE = sorted(
