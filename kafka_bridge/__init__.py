@@ -27,6 +27,7 @@ One line per module, lowest first; each imports only from lines above it (`tests
     ingress.{keys,canonical}        what a signature is checked with; what is signed besides the body
     ingress.{items,routing}         one request, many events; where an event goes
     ingress.{dedupe,publish}        events that come again; from events to acknowledged events
+    ingress.{outside,certificates}  what proofs fetch, as ports; certificates, each fetched once
     ingress.{signatures,tokens}     proofs as data: a signature, a secret that is shown
     ingress.handshakes              what senders ask before they deliver
     ingress.{encrypted,feishu,sns}  proofs with code of their own: DingTalk and WeCom, Feishu, Amazon SNS
@@ -41,13 +42,13 @@ One line per module, lowest first; each imports only from lines above it (`tests
     broker.{loops,greenlets,trust}  greenlets or threads; whose certificates are trusted
     broker.kafka                    the ports on confluent_kafka
     broker.{pump,batch,bridge}      a native thread per producer; what one caller has sent; one wake-up per report
-    dispatch.{slots,member}         how many runs at once; the thread that owns a consumer
+    dispatch.{slots,gate,member}    how many runs at once; where a driver waits; the thread that owns a consumer
     dispatch.{news,writer}          the dispatcher's log lines; writes results and dead letters
     dispatch.worker                 carries out what the engine decides
     broker.registry                 who shares a producer
     web                             what a proof fetches from outside
     service, flows                  runs outside Dify: through its HTTP API, or of a local function
-    dify.{hooks,apps}               a configured endpoint; runs through the session of a request
+    dify.{hooks,apps,caller}        a configured endpoint; runs through a request's session; who waits for them
     dify.{call,journal}             one request to an endpoint; the log lines
     dify.{runs,consumers}           runs while a request is open; the endpoints' members of groups
     dify.{consume,afterrun}         one window, or records that are brought; runs within a sender's request

@@ -33,6 +33,7 @@ from kafka_bridge.dify.runs import Runs
 from kafka_bridge.dify.webhooks import Webhooks
 from kafka_bridge.dispatch.slots import Slots
 from kafka_bridge.ingress.dedupe import Dedupe
+from kafka_bridge.ingress.outside import Outside
 from kafka_bridge.settings.cluster import Cluster
 from kafka_bridge.web import fetch
 
@@ -68,7 +69,7 @@ class Runtime:
             clock=clock,
             random=random.random,
         )
-        self._hooks = Hooks(fetch=fetch)
+        self._hooks = Hooks(outside=Outside(fetch, loop.waiter))
         self._webhooks = Webhooks(registry, journal, clock, Dedupe(waiter=loop.waiter), AfterRun(runs, clock))
         self._routes = Routes(self._webhooks, Health(registry), Consume(consumers, runs, clock))
 

@@ -56,12 +56,13 @@ class Consume:
         plan = call.hook.consumption(topics=True)
         dispatcher = self._consumers.lease(call.endpoint, plan, call.hook.settings.consume, call.hook.target())
         until = self._clock.monotonic() + asked.max_seconds
-        report = dispatcher.run(
-            lambda task: self._runs.run(call, plan, read(task.consumed), until=until),
-            max_records=asked.max_records,
-            max_s=asked.max_seconds,
-            patient=asked.wait,
-        )
+        with self._runs.attended(call, on_gone=dispatcher.close) as caller:
+            report = dispatcher.run(
+                lambda task: self._runs.run(call, caller, plan, read(task.consumed), until=until),
+                max_records=asked.max_records,
+                max_s=asked.max_seconds,
+                patient=asked.wait,
+            )
         return json_reply(told(report))
 
     def dispatch(self, call: Call) -> Outbound:

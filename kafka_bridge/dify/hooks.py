@@ -11,9 +11,9 @@ from kafka_bridge.broker import config
 from kafka_bridge.dispatch.plan import Plan, compile_plan
 from kafka_bridge.errors import NotFound, SettingsInvalid
 from kafka_bridge.ingress.keys import BadSecret
+from kafka_bridge.ingress.outside import NOWHERE, Outside
 from kafka_bridge.ingress.scheme import Verifier
 from kafka_bridge.ingress.schemes import SCHEMES
-from kafka_bridge.ingress.sns import Fetch, no_fetch
 from kafka_bridge.ingress.source import Source, compile_sources
 from kafka_bridge.settings import endpoint
 from kafka_bridge.settings.cluster import Cluster
@@ -86,10 +86,10 @@ class Hook:
         return self.cluster
 
 
-def compile_hook(saved: Mapping[str, object], *, fetch: Fetch = no_fetch) -> Hook:
+def compile_hook(saved: Mapping[str, object], *, outside: Outside = NOWHERE) -> Hook:
     """Everything that a request needs to know of its endpoint. Never raises: what is wrong is in `problems`."""
     settings = endpoint.parse(saved)
-    sources, in_sources = compile_sources(settings, fetch=fetch)
+    sources, in_sources = compile_sources(settings, outside=outside)
     plan, in_plan = compile_plan(settings.consume, name="")
     in_cluster = config.problems(settings.cluster) if settings.cluster else ()
     problems = (*settings.problems, *(p for p in in_sources if not _unused(p, settings)), *in_cluster, *in_plan)
@@ -129,8 +129,10 @@ def _broken(problems: Sequence[Problem], part: Part) -> bool:
 class Hooks:
     """Compiled hooks by the content of their settings; the least recently used ones are forgotten."""
 
-    def __init__(self, capacity: int = MAX_HOOKS, capacity_bytes: int = MAX_BYTES, *, fetch: Fetch = no_fetch) -> None:
-        self._fetch = fetch
+    def __init__(
+        self, capacity: int = MAX_HOOKS, capacity_bytes: int = MAX_BYTES, *, outside: Outside = NOWHERE
+    ) -> None:
+        self._outside = outside
         self._capacity = capacity
         self._capacity_bytes = capacity_bytes
         self._bytes = 0
@@ -142,7 +144,7 @@ class Hooks:
         if (found := self._compiled.get(key)) is not None:
             self._compiled.move_to_end(key)
             return found[0]
-        hook = compile_hook(saved, fetch=self._fetch)
+        hook = compile_hook(saved, outside=self._outside)
         self._keep(key, hook, len(key) * (2 + len(hook.sources)))
         return hook
 

@@ -246,6 +246,11 @@ def _maybe_json(text: str) -> object:
         raise NotASecret('looks like JSON but is not valid (a secret that starts so is written ["…"])') from error
 
 
+def _has_text(secret: str) -> bool:
+    """Whether there is anything to see in it: spaces, zeros and characters without width are an empty secret."""
+    return any(character.isprintable() and not character.isspace() for character in secret)
+
+
 def parse_secret(value: object) -> SourceSecret:
     """A secret: one text verbatim, an array of texts (rotation), or an object of named texts. Raises NotASecret."""
     values = value if isinstance(value, list) else value.values() if isinstance(value, dict) else (value,)
@@ -254,11 +259,11 @@ def parse_secret(value: object) -> SourceSecret:
     if any(isinstance(item, str) and len(item) > MAX_SECRET_CHARS for item in values):
         raise NotASecret(f"is longer than {MAX_SECRET_CHARS} characters")
     match value:
-        case str() if value.strip():
+        case str() if _has_text(value):
             return SourceSecret(rotation=(Secret(value),))
-        case list() if value and all(isinstance(item, str) and item.strip() for item in value):
+        case list() if value and all(isinstance(item, str) and _has_text(item) for item in value):
             return SourceSecret(rotation=tuple(Secret(item) for item in value))
-        case dict() if value and all(isinstance(item, str) and item.strip() for item in value.values()):
+        case dict() if value and all(isinstance(item, str) and _has_text(item) for item in value.values()):
             return SourceSecret(named={name: Secret(item) for name, item in value.items()})
         case _:
             raise NotASecret("must be a text, an array of texts or an object of texts, none of them empty")
