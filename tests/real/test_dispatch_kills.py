@@ -145,7 +145,8 @@ def test_no_record_is_lost_and_none_overtakes_another_of_its_key(broker: Broker,
             how = signal.SIGTERM if kill % 3 == 2 else signal.SIGKILL
             code = group.end(chance.randrange(WORKERS), how)
             ended[how.name] += 1
-            assert code == (0 if how is signal.SIGTERM else -signal.SIGKILL)
+            # A process that is asked to go before it listens goes by the signal.
+            assert code in ({0, -how} if how is signal.SIGTERM else {-how})
             group.check()
             group.start()
         group.send(100)
@@ -168,4 +169,4 @@ def test_no_record_is_lost_and_none_overtakes_another_of_its_key(broker: Broker,
         assert of_key == sorted(of_key)
     # Whoever comes next finds nothing left to do.
     assert committed == ends
-    assert codes == [0] * WORKERS
+    assert set(codes) <= {0, -signal.SIGTERM}
