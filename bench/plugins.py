@@ -17,7 +17,7 @@ label: {en_US: bench}
 description: {en_US: bench}
 icon: icon.svg
 created_at: 2026-01-01T00:00:00Z
-resource: {memory: 268435456, permission: {endpoint: {enabled: true}}}
+resource: {memory: 268435456, permission: {endpoint: {enabled: true}, app: {enabled: true}}}
 plugins: {endpoints: [group/group.yaml]}
 meta: {version: 0.0.1, arch: [amd64], runner: {language: python, version: "3.12", entrypoint: main}}
 """
