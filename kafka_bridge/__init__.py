@@ -46,6 +46,14 @@ One line per module, lowest first; each imports only from lines above it (`tests
     broker.registry                 who shares a producer
     web                             what a proof fetches from outside
     service, flows                  runs outside Dify: through its HTTP API, or of a local function
+    standalone.{variables,flags}    the variables of the stand-alone worker; its command line
+    standalone.{options,apps}       what they say; what is run for each record
+    standalone.{tally,look,life}    what has happened; what happens now; from the first record to the last
+    standalone.{logs,progress}      log lines; the line at the foot of a terminal
+    standalone.{metrics,http}       the numbers for Prometheus; /health and /metrics
+    standalone.{signals,publishing} SIGTERM as something to wait for; what the worker writes to Kafka
+    standalone.produce              the test producer
+    worker                          the stand-alone worker: entry point and composition
     dify.{hooks,apps}               a configured endpoint; runs through the session of a request
     dify.{call,journal}             one request to an endpoint; the log lines
     dify.{webhooks,health,routes}   the handlers, and the table of paths

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from types import MappingProxyType
 from typing import Final
 
@@ -15,6 +16,8 @@ DELIVERY_TIMEOUT_MS: Final = 8000
 TOPIC_WAIT_MS: Final = 5000
 # librdkafka's default, and about the broker's (1 MiB including the batch's own overhead).
 MESSAGE_MAX_BYTES: Final = 1_000_000
+# For dead letters and results: the topic's own limit is the one that counts.
+ROOMY_MAX_BYTES: Final = 100_000_000
 # One plugin process serves a whole workspace: the library's default queue of 1 GiB would be its end.
 QUEUE_KBYTES: Final = 64 * 1024
 QUEUE_RECORDS: Final = 50_000
@@ -154,6 +157,12 @@ def message_limit(cluster: Cluster) -> int:
     """The largest record that the client will send, in bytes."""
     limit = dict(cluster.client_config).get("message.max.bytes", MESSAGE_MAX_BYTES)
     return limit if isinstance(limit, int) else MESSAGE_MAX_BYTES
+
+
+def roomy(cluster: Cluster) -> Cluster:
+    """The same cluster for what was consumed from it: a record that lies in a topic may be larger than we let in."""
+    extra = {**dict(cluster.client_config), "message.max.bytes": ROOMY_MAX_BYTES}
+    return replace(cluster, client_config=tuple(sorted(extra.items())))
 
 
 def producer_properties(cluster: Cluster, *, ca_file: str) -> Properties:

@@ -19,7 +19,7 @@ from kafka_bridge.broker.loops import Loop, Waiter
 from kafka_bridge.broker.ports import ClientDead, Consumer, Position, Start
 from kafka_bridge.clock import Clock
 from kafka_bridge.dispatch.flow import Flow
-from kafka_bridge.errors import BridgeError, Internal
+from kafka_bridge.errors import BridgeError, Fenced, Internal
 from kafka_bridge.events.record import Consumed, TopicPartition
 
 logger = logging.getLogger(__name__)
@@ -72,17 +72,28 @@ class Desk(Protocol):
     def troubled(self, error: BridgeError) -> None:
         """Nothing can be read now, and why."""
 
+    def answered(self) -> None:
+        """The brokers have answered a question."""
+
+    def left(self) -> None:
+        """The member is no longer in its group, and never will be again."""
+
 
 @dataclass(slots=True)
 class Inquiry:
-    """Somebody wants what is done to be committed, and to know the lag; `lag` is None when it cannot be had."""
+    """Somebody wants what is done to be committed, and to know the lag; `lags` is None when it cannot be had."""
 
     waiter: Waiter
-    lag: int | None = None
+    lags: Mapping[TopicPartition, int] | None = None
+
+    @property
+    def lag(self) -> int | None:
+        """That of all partitions together."""
+        return None if self.lags is None else sum(self.lags.values())
 
 
 class Member:
-    """`run` is the thread's whole life; `stop` and `inquire` are for the loop."""
+    """`run` is the thread's whole life; `stop`, `inquire` and `leave` are for the loop."""
 
     def __init__(
         self,
@@ -101,6 +112,9 @@ class Member:
         self._loop = loop
         self._clock = clock
         self._stopping = False
+        self._left = False
+        self._leavers: list[Waiter] = []
+        self._joined = False
         self._inquiries: deque[Inquiry] = deque()
         self._ours: set[TopicPartition] = set()
         self._wanted: set[TopicPartition] = set()
@@ -114,7 +128,22 @@ class Member:
 
     def inquire(self, inquiry: Inquiry) -> None:
         """Answer it with the next poll."""
-        self._inquiries.append(inquiry)
+        if self._left:
+            inquiry.waiter.wake()
+        else:
+            self._inquiries.append(inquiry)
+
+    def leave(self, waiter: Waiter) -> None:
+        """Wake whoever waits for it when the group is left."""
+        if self._left:
+            waiter.wake()
+        else:
+            self._leavers.append(waiter)
+
+    @property
+    def joined(self) -> bool:
+        """Whether the group has given this member its partitions, even if there were none for it."""
+        return self._joined
 
     def run(self) -> None:
         """Read until `stop`; a client that dies is replaced."""
@@ -127,8 +156,13 @@ class Member:
                 self._died(error)
             except Exception as error:  # noqa: BLE001 - a thread that dies silently would stand still for ever
                 self._died(self._defect(error))
-        while self._inquiries:
-            self._answer(self._inquiries.popleft(), None)
+        self._loop.call(self._say_goodbye)
+
+    def _say_goodbye(self) -> None:
+        self._left = True
+        for waiter in (*(inquiry.waiter for inquiry in self._inquiries), *self._leavers):
+            waiter.wake()
+        self._desk.left()
 
     def _live(self) -> None:
         consumer = self._make_consumer()
@@ -145,6 +179,7 @@ class Member:
             self._serve(consumer)
         finally:
             consumer.close()
+            self._joined = False
 
     def _serve(self, consumer: Consumer) -> None:
         records: Sequence[Consumed] = ()
@@ -157,8 +192,8 @@ class Member:
             if inquiries or self._clock.monotonic() >= commit_at:
                 self._commit(consumer, self._loop.call(self._desk.committable))
                 commit_at = self._clock.monotonic() + COMMIT_S
-            for inquiry in inquiries:
-                self._answer(inquiry, consumer)
+            if inquiries:
+                self._answer(inquiries, consumer)
             records = () if self._holds() else self._poll(consumer)
 
     def _holds(self) -> bool:
@@ -203,16 +238,25 @@ class Member:
         except BridgeError as error:
             self._loop.call(partial(self._desk.troubled, error))
 
-    def _answer(self, inquiry: Inquiry, consumer: Consumer | None) -> None:
+    def _answer(self, inquiries: Sequence[Inquiry], consumer: Consumer) -> None:
         try:
-            inquiry.lag = sum(consumer.lag(consumer.assigned()).values()) if consumer else None
+            assigned = consumer.assigned()
+            lags = consumer.lag(assigned)
+            if not assigned:
+                # So that who has no partitions also knows whether the brokers are there.
+                consumer.committed([TopicPartition(self._topics[0], 0)])
+            self._loop.call(self._desk.answered)
         except BridgeError as error:
+            lags = None
             self._loop.call(partial(self._desk.troubled, error))
-        self._loop.post(inquiry.waiter.wake)
+        for inquiry in inquiries:
+            inquiry.lags = lags
+            self._loop.post(inquiry.waiter.wake)
 
     # Within `poll` and `close`.
 
     def _on_assigned(self, positions: Mapping[TopicPartition, Position]) -> None:
+        self._joined = True
         if positions:
             self._ours.update(positions)
             self._loop.call(partial(self._desk.assigned, positions))
@@ -237,6 +281,8 @@ class Member:
     def _died(self, error: BridgeError) -> None:
         self._loop.call(partial(self._desk.gone, None))
         self._loop.call(partial(self._desk.troubled, error))
+        if isinstance(error, Fenced):
+            self._stopping = True
         waited = 0.0
         while not self._stopping and waited < self._patience_s:
             self._loop.rest(POLL_S)

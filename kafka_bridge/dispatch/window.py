@@ -3,6 +3,7 @@
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
+from typing import Protocol
 
 from kafka_bridge.dispatch.ended import Ended, Ending
 from kafka_bridge.dispatch.task import Task
@@ -10,6 +11,16 @@ from kafka_bridge.events.record import TopicPartition
 
 type Runner = Callable[[Task], Ended]
 """Runs the app for one record and says how that ended. Never raises."""
+
+
+class Listener(Protocol):
+    """Who is told what becomes of records. Called with the loop's lock held: it must neither wait nor raise."""
+
+    def ran(self, task: Task, ended: Ended) -> None:
+        """A run ended."""
+
+    def dead_lettered(self, task: Task) -> None:
+        """The dead-letter topic has acknowledged a record."""
 
 
 class EndedBy(StrEnum):

@@ -7,7 +7,7 @@ Who has run a record takes the next one itself: handing over to another thread c
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Final, Protocol
+from typing import Final
 
 from kafka_bridge.broker.loops import Loop, Waiter
 from kafka_bridge.broker.ports import Consumer, Position
@@ -19,25 +19,17 @@ from kafka_bridge.dispatch.member import Inquiry, Member
 from kafka_bridge.dispatch.news import News
 from kafka_bridge.dispatch.plan import Plan
 from kafka_bridge.dispatch.task import Task, Writing
-from kafka_bridge.dispatch.window import EndedBy, Report, Runner, Window
+from kafka_bridge.dispatch.window import EndedBy, Listener, Report, Runner, Window
 from kafka_bridge.dispatch.writer import Send, Writer
-from kafka_bridge.errors import BridgeError, Busy
+from kafka_bridge.errors import BridgeError, Busy, Cause, Unavailable
 from kafka_bridge.events.record import Consumed, TopicPartition
 
 # The answer to a window waits this long for the last commit and the lag.
 INQUIRY_S: Final = 5.0
 # Whoever waits without a bound looks around this often.
 LONG_S: Final = 3600.0
-
-
-class Listener(Protocol):
-    """Who is told what becomes of records. Called with the loop's lock held: it must neither wait nor raise."""
-
-    def ran(self, task: Task, ended: Ended) -> None:
-        """A run ended."""
-
-    def dead_lettered(self, task: Task) -> None:
-        """The dead-letter topic has acknowledged a record."""
+# What is wrong with the topics themselves, which the brokers' answers to other questions say nothing about.
+_OF_TOPICS: Final = frozenset({Cause.TOPIC_DOES_NOT_EXIST, Cause.NOT_AUTHORIZED})
 
 
 class Dispatcher:
@@ -59,12 +51,12 @@ class Dispatcher:
         self.loop = loop
         self._clock = clock
         self._engine = Engine(plan.policy, random=random)
-        self._member = Member(make_consumer, topics=plan.topics, start=plan.start, desk=self, loop=loop, clock=clock)
+        self.member = Member(make_consumer, topics=plan.topics, start=plan.start, desk=self, loop=loop, clock=clock)
         self._news = News(plan.name, loop)
         self._window: Window | None = None
         self._waiter: Waiter | None = None
         self._writer = Writer(send, lambda write: plan.record_of(write.task, write.kind), told=self._told, loop=loop)
-        self._at_end = False
+        self._at_end = self._left = False
         self.trouble: BridgeError | None = None
         self.used_at = clock.monotonic()
 
@@ -72,14 +64,14 @@ class Dispatcher:
 
     def start(self) -> None:
         """Join the group."""
-        self.loop.start_thread(self._member.run)
+        self.loop.start_thread(self.member.run)
 
     def stop(self) -> None:
         """Leave the group once what runs has ended, or after the drain's bound; what is done is committed."""
         with self.loop.lock:
             if self._window is not None:
                 self._window.closing = True
-            self._member.stop()
+            self.member.stop()
             self._wake()
 
     def run(
@@ -93,6 +85,8 @@ class Dispatcher:
         with self.loop.lock:
             if self._window is not None:
                 raise Busy
+            if self._left:
+                raise self.trouble or Busy
             self._window, self._at_end, self.used_at = window, False, self._clock.monotonic()
             self._advance()
         try:
@@ -112,15 +106,21 @@ class Dispatcher:
         """For looking at: what waits, runs, is blocked."""
         return self._engine
 
+    def inquire(self) -> Inquiry:
+        """Have what is done committed, and ask for the lag."""
+        inquiry = Inquiry(self.loop.waiter())
+        with self.loop.lock:
+            self.member.inquire(inquiry)
+        inquiry.waiter.wait(INQUIRY_S)
+        return inquiry
+
     @property
     def busy(self) -> bool:
         """Whether a window is open."""
         return self._window is not None
 
     def _report(self, window: Window) -> Report:
-        inquiry = Inquiry(self.loop.waiter())
-        self._member.inquire(inquiry)
-        inquiry.waiter.wait(INQUIRY_S)
+        inquiry = self.inquire()
         with self.loop.lock:
             if self.trouble is not None and not window.counts.consumed:
                 raise self.trouble
@@ -195,6 +195,17 @@ class Dispatcher:
         self._news.troubled(error)
         self.trouble = error
         self._look()
+
+    def answered(self) -> None:
+        if isinstance(self.trouble, Unavailable) and self.trouble.cause not in _OF_TOPICS:
+            self.trouble = None
+            self._news.recovered()
+
+    def left(self) -> None:
+        self._left = True
+        if self._window is not None:
+            self._window.closing = True
+        self._wake()
 
     # Carrying out.
 
