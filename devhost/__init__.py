@@ -15,8 +15,11 @@
     timing      the daemon's clocks
     host        all of it together; host.BackgroundHost runs it on a thread of its own
     broker      an embedded Kafka broker
-    senders     signs like the vendors do
-    demo, package, __main__   commands
+    senders     signs like the vendors do, written apart from the plugin's table
+    signing     signs as any row of the plugin's table says
+    verify      whether a captured request verifies, and why not
+    demo, package   what these commands do
+    cli, __main__   the commands, a module each
 
 None of it is packed into the plugin. `tests/e2e/daemon` compares it with recordings of a real daemon.
 """

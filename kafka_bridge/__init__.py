@@ -11,7 +11,7 @@ One line per module, lowest first; each imports only from lines above it (`tests
     settings.{pem,cluster,sources}  certificates from a single-line field; the connection; the senders
     settings.endpoint               all settings of an endpoint, parsed once
     events.{cloudevents,envelope}   CloudEvents as they arrive; what an event is, and how it becomes a record
-    events.outcome                  what became of one request; the Recorder port
+    events.{run,outcome}            what became of a run, and of one request; the Recorder port
     dispatch.{ended,task}           how a run ended; a received record on its way to being done
     dispatch.{offsets,shards}       the commit point of a partition; which record waits for which
     dispatch.{retry,breaker}        when a record is tried again; the circuit that an outage opens
@@ -21,11 +21,13 @@ One line per module, lowest first; each imports only from lines above it (`tests
     dispatch.{inputs,verdicts}      the input for one record; what Dify's answers mean
     dispatch.{deadletter,results}   the records that a run leaves behind
     dispatch.{attempt,window}       one run of an app; what a driver allows
+    dispatch.trouble                why nothing can be read
     ingress.{content,xmltree}       what is in a request; XML of senders that are not verified yet
     ingress.{patterns,templates}    names with a star; topics and keys with placeholders
     ingress.{keys,canonical}        what a signature is checked with; what is signed besides the body
     ingress.{items,routing}         one request, many events; where an event goes
     ingress.{dedupe,publish}        events that come again; from events to acknowledged events
+    ingress.{outside,certificates}  what proofs fetch, as ports; certificates, each fetched once
     ingress.{signatures,tokens}     proofs as data: a signature, a secret that is shown
     ingress.handshakes              what senders ask before they deliver
     ingress.{encrypted,feishu,sns}  proofs with code of their own: DingTalk and WeCom, Feishu, Amazon SNS
@@ -33,14 +35,14 @@ One line per module, lowest first; each imports only from lines above it (`tests
     ingress.vendors                 the rows, one per vendor
     ingress.{schemes,options}       all rows in one table; the parameters that an operator may set
     broker.{ports,causes,config}    the broker's interface, its errors in our words, its properties
+    dispatch.pushed                 records that somebody brings
     dispatch.plan                   what is consumed and how, compiled from its settings
     ingress.source                  one sender, compiled from its settings
     ingress.receive                 one request in, one Outcome out
     broker.{loops,greenlets,trust}  greenlets or threads; whose certificates are trusted
     broker.kafka                    the ports on confluent_kafka
     broker.{pump,batch,bridge}      a native thread per producer; what one caller has sent; one wake-up per report
-    dispatch.slots                  how many runs there may be at once
-    dispatch.{slots,member}         how many runs at once; the thread that owns a consumer
+    dispatch.{slots,desk,member}    how many runs at once; what a consumer tells; the thread that owns it
     dispatch.{news,writer}          the dispatcher's log lines; writes results and dead letters
     dispatch.worker                 carries out what the engine decides
     broker.registry                 who shares a producer
@@ -56,6 +58,8 @@ One line per module, lowest first; each imports only from lines above it (`tests
     worker                          the stand-alone worker: entry point and composition
     dify.{hooks,apps}               a configured endpoint; runs through the session of a request
     dify.{call,journal}             one request to an endpoint; the log lines
+    dify.{runs,consumers}           runs while a request is open; the endpoints' members of groups
+    dify.{consume,afterrun}         one window, or records that are brought; runs within a sender's request
     dify.{webhooks,health,routes}   the handlers, and the table of paths
     dify.http                       the platform's request and answer; the error boundary
     dify.app                        the composition root

@@ -14,6 +14,7 @@
     ├── Busy                     429  a window of this endpoint's consumer is open already
     ├── Fenced                   503  another member of the group has this one's name
     ├── Internal                 500  a defect of ours; the incident id leads to the log
+    ├── CertificateUnreachable   503  what the signature is checked with cannot be fetched now; deliver again
     └── Unavailable              503  Kafka has not acknowledged; `cause` says why; deliver again
     Retry                        none of ours: what a flow of yours raises to be run again after a delay
 
@@ -69,7 +70,10 @@ def first_of(problems: Iterable[str]) -> tuple[str, ...]:
 
 
 class BridgeError(Exception):
-    """Base of all. `detail` is a sentence for the person who reads the answer."""
+    """Base of all. `detail` is a sentence for the person who reads the answer.
+
+    `index`: of several records that were sent together the one that it is about, counted from 0.
+    """
 
     status: ClassVar[HTTPStatus]
     slug: ClassVar[str]
@@ -78,6 +82,7 @@ class BridgeError(Exception):
     def __init__(self, detail: str = "", *, hint: str = "") -> None:
         super().__init__(detail or self.title)
         self.hint = hint
+        self.index: int | None = None
 
     @property
     def headers(self) -> tuple[tuple[str, str], ...]:
@@ -221,6 +226,21 @@ class Internal(BridgeError):
     def __init__(self, incident: str) -> None:
         super().__init__(f"The plugin's log has the details under incident {incident}.")
         self.incident = incident
+
+
+class CertificateUnreachable(BridgeError):
+    """The sender's certificate cannot be had now, so nobody knows whether the request verifies; deliver again.
+
+    A 401 would be final: Amazon SNS throws a message away that was answered with a 4xx. `hint` says what happened.
+    """
+
+    status = HTTPStatus.SERVICE_UNAVAILABLE
+    slug = "certificate-unreachable"
+    title = "The certificate of the sender cannot be fetched now"
+
+    @property
+    def headers(self) -> tuple[tuple[str, str], ...]:
+        return (("Retry-After", "10"),)
 
 
 class Unavailable(BridgeError):

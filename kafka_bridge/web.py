@@ -8,10 +8,11 @@ from typing import Final
 
 import httpx
 
-from kafka_bridge.ingress.sns import FetchFailed
+from kafka_bridge.ingress.outside import FetchFailed
 
 TIMEOUT_S: Final = 3.0
 MAX_BYTES: Final = 64 * 1024
+_PASSING: Final = frozenset((httpx.codes.REQUEST_TIMEOUT, httpx.codes.TOO_MANY_REQUESTS))
 
 
 def fetch(url: str) -> bytes:
@@ -25,11 +26,14 @@ def fetch(url: str) -> bytes:
             client.stream("GET", url, headers={"Accept-Encoding": "identity"}) as response,
         ):
             if response.status_code != httpx.codes.OK:
-                raise FetchFailed(f"HTTP {response.status_code}")
+                # What is not there now will not be there in a moment; a server in trouble, or one that is asked too
+                # often, says something else then.
+                passing = response.is_server_error or response.status_code in _PASSING
+                raise FetchFailed(f"HTTP {response.status_code}", lasting=not passing)
             for chunk in response.iter_raw():
                 body += chunk
                 if len(body) > MAX_BYTES:
-                    raise FetchFailed(f"more than {MAX_BYTES} bytes")
+                    raise FetchFailed(f"more than {MAX_BYTES} bytes", lasting=True)
                 if time.monotonic() > deadline:
                     raise FetchFailed("too slow")
     except (httpx.HTTPError, httpx.InvalidURL, OSError, ValueError) as error:

@@ -22,8 +22,9 @@ class Batch:
             return
         if isinstance(result, Delivery):
             self.results[index] = result
-        else:
-            self.error = self.error or result
+        elif self.error is None:
+            self.error = result
+            self.error.index = index
         self.pending -= 1
         if self.pending == 0:
             self.waiter.wake()

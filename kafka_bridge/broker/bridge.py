@@ -25,7 +25,7 @@ from kafka_bridge.broker.loops import Loop, Waiter
 from kafka_bridge.broker.ports import ClientDead, Report
 from kafka_bridge.broker.pump import IDLE_S, INTEREST_S, SILENCE_S, VERDICT_S, MakeClient, Pump, Situation, State
 from kafka_bridge.clock import Clock
-from kafka_bridge.errors import BridgeError, Cause, Unavailable
+from kafka_bridge.errors import BridgeError, Cause, Refused, Unavailable
 from kafka_bridge.events.record import Delivery, Record
 
 logger = logging.getLogger(__name__)
@@ -217,6 +217,9 @@ class Connection:
         try:
             for index, record in enumerate(records):
                 client.produce(record, partial(self._on_report, batch, index))
+        except Refused as error:
+            error.index = index
+            raise
         except ClientDead as dead:
             self.died(dead.error)
             raise dead.error from dead

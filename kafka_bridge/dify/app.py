@@ -2,6 +2,8 @@
 
 import gc
 import logging
+import os
+import random
 import time
 from collections.abc import Callable, Mapping
 from functools import cache
@@ -13,17 +15,25 @@ from werkzeug import Request, Response
 from kafka_bridge.broker import config
 from kafka_bridge.broker.bridge import Connection
 from kafka_bridge.broker.greenlets import GeventLoop
+from kafka_bridge.broker.kafka.consumer import KafkaConsumer
 from kafka_bridge.broker.kafka.producer import KafkaProducer
 from kafka_bridge.broker.registry import ProducerRegistry
 from kafka_bridge.broker.trust import default_ca_file
 from kafka_bridge.clock import Clock
 from kafka_bridge.dify import http
+from kafka_bridge.dify.afterrun import AfterRun
+from kafka_bridge.dify.apps import Apps
+from kafka_bridge.dify.consume import Consume
+from kafka_bridge.dify.consumers import Consumers
 from kafka_bridge.dify.health import Health
 from kafka_bridge.dify.hooks import Hooks
 from kafka_bridge.dify.journal import Journal
 from kafka_bridge.dify.routes import Routes
+from kafka_bridge.dify.runs import Runs
 from kafka_bridge.dify.webhooks import Webhooks
+from kafka_bridge.dispatch.slots import Slots
 from kafka_bridge.ingress.dedupe import Dedupe
+from kafka_bridge.ingress.outside import Outside
 from kafka_bridge.settings.cluster import Cluster
 from kafka_bridge.web import fetch
 
@@ -47,9 +57,21 @@ class Runtime:
             )
 
         registry = ProducerRegistry(connect)
-        self._hooks = Hooks(fetch=fetch)
-        self._webhooks = Webhooks(registry, Journal(clock), clock, Dedupe(waiter=loop.waiter))
-        self._routes = Routes(self._webhooks, Health(registry))
+        journal = Journal(clock)
+        runs = Runs(Apps(loop, clock), Slots(max_runs(os.environ), loop), journal, loop=loop, clock=clock)
+        consumers = Consumers(
+            lambda cluster, plan: KafkaConsumer(
+                config.consumer_properties(cluster, ca_file=ca_file, group_id=plan.group_id)
+            ),
+            registry,
+            journal,
+            loop=loop,
+            clock=clock,
+            random=random.random,
+        )
+        self._hooks = Hooks(outside=Outside(fetch, loop.waiter))
+        self._webhooks = Webhooks(registry, journal, clock, Dedupe(waiter=loop.waiter), AfterRun(runs, clock))
+        self._routes = Routes(self._webhooks, Health(registry), Consume(consumers, runs, clock))
 
     def webhook(
         self, request: Request, values: Mapping[str, object], settings: Mapping[str, object], session: http.Session
@@ -66,6 +88,21 @@ class Runtime:
         return http.serve(
             self._routes.dispatch, self._hooks, request, values=values, settings=settings, session=session
         )
+
+
+# Ten blocking runs stop a default Dify, webhooks included: of all endpoints together no more than these.
+DEFAULT_RUNS: Final = 4
+MOST_RUNS: Final = 500
+
+
+def max_runs(environment: Mapping[str, str]) -> int:
+    """How many runs there may be at once: KAFKA_BRIDGE_MAX_RUNS of the daemon's environment."""
+    text = environment.get("KAFKA_BRIDGE_MAX_RUNS", "").strip()
+    if text.isascii() and text.isdigit() and len(text) <= len(str(MOST_RUNS)) and 1 <= int(text) <= MOST_RUNS:
+        return int(text)
+    if text:
+        logging.getLogger(__name__).warning("KAFKA_BRIDGE_MAX_RUNS must be a number from 1 to %d", MOST_RUNS)
+    return DEFAULT_RUNS
 
 
 # Objects that may come into being before the youngest generation is looked through. The default (700) means once for

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from typing import NamedTuple
 
+from kafka_bridge.dify.apps import SessionApps
 from kafka_bridge.dify.hooks import Hook
 from kafka_bridge.errors import TokenNotConfigured, Unauthorized
 from kafka_bridge.http import Inbound, Outbound
@@ -13,13 +14,15 @@ class Call(NamedTuple):
     """A request, its hook, and what the route says.
 
     `endpoint` is the platform's id of the hook: whatever is kept per endpoint is kept under it. `name` is the last part
-    of the path where the route has one (a source, an event).
+    of the path where the route has one (a source, an event). `apps` is the session's, and works while the request is
+    open.
     """
 
     inbound: Inbound
     hook: Hook
     endpoint: str
     name: str = ""
+    apps: SessionApps | None = None
 
     @property
     def authorized(self) -> bool:

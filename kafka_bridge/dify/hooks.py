@@ -8,8 +8,12 @@ from typing import Final
 import orjson
 
 from kafka_bridge.broker import config
+from kafka_bridge.dispatch.plan import Plan, compile_plan
 from kafka_bridge.errors import NotFound, SettingsInvalid
-from kafka_bridge.ingress.sns import Fetch, no_fetch
+from kafka_bridge.ingress.keys import BadSecret
+from kafka_bridge.ingress.outside import NOWHERE, Outside
+from kafka_bridge.ingress.scheme import Verifier
+from kafka_bridge.ingress.schemes import SCHEMES
 from kafka_bridge.ingress.source import Source, compile_sources
 from kafka_bridge.settings import endpoint
 from kafka_bridge.settings.cluster import Cluster
@@ -27,13 +31,19 @@ MAX_BYTES: Final = 32 * 1024 * 1024
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Hook:
-    """Settings and what was compiled from them. `limit_bytes` is the client's limit for one record."""
+    """Settings and what was compiled from them. `limit_bytes` is the client's limit for one record.
+
+    `plan` says how records are run. `signed` verifies a body that is signed as the scheme `hmac` does, for whoever
+    brings records.
+    """
 
     settings: EndpointSettings
     sources: Mapping[str, Source]
     problems: Sequence[Problem]
     cluster: Cluster | None
     limit_bytes: int
+    plan: Plan | None = None
+    signed: Verifier | None = None
 
     def source(self, name: str) -> Source:
         """The sender of that name. Raises NotFound, or SettingsInvalid when it cannot work as it is configured."""
@@ -58,6 +68,17 @@ class Hook:
         """Whether a sender that the operator has set up cannot work."""
         return any(problem.part is Part.WEBHOOK for problem in self.problems)
 
+    def consumption(self, *, topics: bool) -> Plan:
+        """How records are run; `topics`: they are read from Kafka. Raises SettingsInvalid."""
+        problems = [str(problem) for problem in self.problems if problem.part is Part.CONSUME]
+        if not self.settings.consume.app_id:
+            problems.append(str(Problem("app", "missing")))
+        if topics and not self.settings.consume.topics:
+            problems.append(str(Problem("consume_topics", "missing")))
+        if self.plan is None or problems:
+            raise SettingsInvalid(problems)
+        return self.plan
+
     def target(self) -> Cluster:
         """The cluster to write to. Raises SettingsInvalid."""
         if self.cluster is None:
@@ -65,12 +86,13 @@ class Hook:
         return self.cluster
 
 
-def compile_hook(saved: Mapping[str, object], *, fetch: Fetch = no_fetch) -> Hook:
+def compile_hook(saved: Mapping[str, object], *, outside: Outside = NOWHERE) -> Hook:
     """Everything that a request needs to know of its endpoint. Never raises: what is wrong is in `problems`."""
     settings = endpoint.parse(saved)
-    sources, in_sources = compile_sources(settings, fetch=fetch)
+    sources, in_sources = compile_sources(settings, outside=outside)
+    plan, in_plan = compile_plan(settings.consume, name="")
     in_cluster = config.problems(settings.cluster) if settings.cluster else ()
-    problems = (*settings.problems, *(p for p in in_sources if not _unused(p, settings)), *in_cluster)
+    problems = (*settings.problems, *(p for p in in_sources if not _unused(p, settings)), *in_cluster, *in_plan)
     return Hook(
         settings=settings,
         # A setting that all sources share (an unreadable `sources`, `topic_allow` …) fails closed for all of them.
@@ -78,7 +100,20 @@ def compile_hook(saved: Mapping[str, object], *, fetch: Fetch = no_fetch) -> Hoo
         problems=problems,
         cluster=None if _broken(problems, Part.KAFKA) else settings.cluster,
         limit_bytes=config.message_limit(settings.cluster) if settings.cluster else config.MESSAGE_MAX_BYTES,
+        plan=plan,
+        signed=_signed(settings),
     )
+
+
+def _signed(settings: EndpointSettings) -> Verifier | None:
+    default = settings.sources.get(DEFAULT_SOURCE)
+    proof = SCHEMES["hmac"].proof
+    if default is None or not default.secret or proof is None:
+        return None
+    try:
+        return proof.verifier(default.secret)
+    except BadSecret:
+        return None
 
 
 def _unused(problem: Problem, settings: EndpointSettings) -> bool:
@@ -94,8 +129,10 @@ def _broken(problems: Sequence[Problem], part: Part) -> bool:
 class Hooks:
     """Compiled hooks by the content of their settings; the least recently used ones are forgotten."""
 
-    def __init__(self, capacity: int = MAX_HOOKS, capacity_bytes: int = MAX_BYTES, *, fetch: Fetch = no_fetch) -> None:
-        self._fetch = fetch
+    def __init__(
+        self, capacity: int = MAX_HOOKS, capacity_bytes: int = MAX_BYTES, *, outside: Outside = NOWHERE
+    ) -> None:
+        self._outside = outside
         self._capacity = capacity
         self._capacity_bytes = capacity_bytes
         self._bytes = 0
@@ -107,7 +144,7 @@ class Hooks:
         if (found := self._compiled.get(key)) is not None:
             self._compiled.move_to_end(key)
             return found[0]
-        hook = compile_hook(saved, fetch=self._fetch)
+        hook = compile_hook(saved, outside=self._outside)
         self._keep(key, hook, len(key) * (2 + len(hook.sources)))
         return hook
 

@@ -13,6 +13,7 @@ from typing import Final, Protocol
 
 from werkzeug import Request, Response
 
+from kafka_bridge.dify.apps import SessionApps
 from kafka_bridge.dify.call import Call, Handler
 from kafka_bridge.dify.hooks import Hooks
 from kafka_bridge.errors import BridgeError, Internal
@@ -30,6 +31,7 @@ class Session(Protocol):
     """What is used of the SDK's session."""
 
     endpoint_id: str | None
+    app: SessionApps
 
 
 def serve(
@@ -44,7 +46,11 @@ def serve(
     """Answer one request. Raises nothing."""
     try:
         call = Call(
-            to_inbound(request), hooks.get(settings or {}), session.endpoint_id or "", str(values.get("source", ""))
+            to_inbound(request),
+            hooks.get(settings or {}),
+            session.endpoint_id or "",
+            str(values.get("source", "")),
+            session.app,
         )
         return to_response(handler(call))
     except BridgeError as error:

@@ -4,8 +4,10 @@ import logging
 from collections import Counter
 
 from kafka_bridge.clock import Clock
-from kafka_bridge.errors import SettingsInvalid, Unverified
+from kafka_bridge.dispatch.ended import Ending
+from kafka_bridge.errors import Refused, SettingsInvalid, Unverified
 from kafka_bridge.events.outcome import Outcome
+from kafka_bridge.events.run import Ran
 from kafka_bridge.ratelimit import RateLimit
 
 logger = logging.getLogger(__name__)
@@ -26,11 +28,15 @@ class Journal:
             return
         what = outcome.reason or str(error)
         hint = f" ({error.hint})" if error.hint else ""
-        topic = f", topic {outcome.record.topic}" if outcome.record else ""
+        # Of a batch the event at fault, where one is.
+        taken = next(iter(outcome.events[error.index or 0 :]), None)
+        topic = f", topic {taken.record.topic}" if taken and taken.record else ""
         # The id is the sender's own text: no line break of it is one of the log's.
-        event = f", event {ascii(outcome.event.id)[1:-1]}" if outcome.event else ""
+        event = f", event {ascii(taken.event.id)[1:-1]}" if taken else ""
+        # The number of an event in a batch is the sender's to choose, and no cause of its own.
+        cause = "batch" if outcome.batch and isinstance(error, Refused) else str(error)
         self._warn(
-            (endpoint, outcome.source, error.slug, str(error)),
+            (endpoint, outcome.source, error.slug, cause),
             f"webhook answered {error.status.value}: endpoint {endpoint}, source {outcome.source}{topic}{event}:"
             f" {what}{hint}",
         )
@@ -48,6 +54,18 @@ class Journal:
         self.counts[error.slug] += 1
         self._warn(
             (endpoint, source, error.slug), f"webhook answered 500: endpoint {endpoint}, source {source}: {error}"
+        )
+
+    def ran(self, endpoint: str, ran: Ran) -> None:
+        """Note how a run ended."""
+        self.counts[f"run {ran.ending}"] += 1
+        if ran.ending == Ending.DONE and not ran.dead_lettered:
+            return
+        what = "dead-lettered after" if ran.dead_lettered else "run"
+        self._warn(
+            (endpoint, ran.topic, ran.ending, ran.dead_lettered),
+            f"{what} {ran.ending}: endpoint {endpoint}, {ascii(ran.topic)[1:-1]}[{ran.partition}] offset {ran.offset},"
+            f" event {ascii(ran.event_id)[1:-1]}, attempt {ran.attempt}: {ran.error or '-'}",
         )
 
     def _warn(self, key: object, line: str) -> None:

@@ -10,6 +10,7 @@ import werkzeug.exceptions
 from werkzeug.routing import Map, Rule
 
 from kafka_bridge.dify.call import Call, Handler
+from kafka_bridge.dify.consume import Consume
 from kafka_bridge.dify.health import Health
 from kafka_bridge.dify.webhooks import Webhooks
 from kafka_bridge.errors import MethodNotAllowed, NotFound
@@ -22,8 +23,6 @@ MANAGEMENT = (
     ("/", ("GET",)),
     ("/login", ("POST",)),
     ("/logout", ("POST",)),
-    ("/dispatch", ("POST",)),
-    ("/consume", ("POST",)),
     ("/consumer", ("GET",)),
     ("/consumer/start", ("POST",)),
     ("/consumer/stop", ("POST",)),
@@ -40,12 +39,14 @@ MANAGEMENT = (
 class Routes:
     """Finds the handler of a request that only the catch-all files matched."""
 
-    def __init__(self, webhooks: Webhooks, health: Health) -> None:
+    def __init__(self, webhooks: Webhooks, health: Health, consume: Consume) -> None:
         rules = [
             _rule(path, {"POST": webhooks.deliver, "GET": webhooks.probe, "OPTIONS": webhooks.options})
             for path in ("/webhook", "/webhook/<name>")
         ]
         rules.append(_rule("/health", {"GET": health.show}))
+        rules.append(_rule("/consume", {"POST": consume.consume}))
+        rules.append(_rule("/dispatch", {"POST": consume.dispatch}))
         rules += [_rule(path, dict.fromkeys(methods, not_built)) for path, methods in MANAGEMENT]
         self._map = Map([rule for group in rules for rule in group], strict_slashes=False, merge_slashes=False).bind("")
 
@@ -57,7 +58,7 @@ class Routes:
             raise MethodNotAllowed(sorted(error.valid_methods or ())) from error
         except werkzeug.exceptions.HTTPException as error:
             raise NotFound from error
-        return handler(Call(call.inbound, call.hook, call.endpoint, values.get("name", "")))  # type: ignore[no-any-return]
+        return handler(call._replace(name=values.get("name", "")))  # type: ignore[no-any-return]
 
 
 def not_built(call: Call) -> Outbound:

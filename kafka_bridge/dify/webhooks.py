@@ -6,6 +6,7 @@ from typing import Final
 
 from kafka_bridge.broker.registry import ProducerRegistry
 from kafka_bridge.clock import Clock
+from kafka_bridge.dify.afterrun import AfterRun
 from kafka_bridge.dify.call import Call
 from kafka_bridge.dify.journal import Journal
 from kafka_bridge.errors import Cause, SettingsInvalid, Unavailable, Unverified
@@ -24,7 +25,10 @@ METHODS: Final = ("GET", "HEAD", "OPTIONS", "POST")
 class Webhooks:
     """The handlers of a hook's webhook paths."""
 
-    def __init__(self, registry: ProducerRegistry, journal: Journal, clock: Clock, dedupe: Dedupe) -> None:
+    def __init__(
+        self, registry: ProducerRegistry, journal: Journal, clock: Clock, dedupe: Dedupe, after_run: AfterRun
+    ) -> None:
+        self._after_run = after_run
         self._registry = registry
         self._dedupe = dedupe
         self._journal = journal
@@ -58,6 +62,8 @@ class Webhooks:
         limit_bytes = call.hook.limit_bytes
         outcome = receive(call.inbound, source, publisher=publisher, clock=self._clock, limit_bytes=limit_bytes)
         self._journal.record(call.endpoint, outcome)
+        if source.run and outcome.error is None:
+            return self._after_run.answer(call, outcome)
         return answer(outcome)
 
     def probe(self, call: Call) -> Outbound:

@@ -11,14 +11,13 @@ import secrets
 import traceback
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from functools import partial
-from typing import Final, Protocol
+from typing import Final
 
 from kafka_bridge.broker.loops import Loop, Waiter
 from kafka_bridge.broker.ports import ClientDead, Consumer, Position, Start
 from kafka_bridge.clock import Clock
-from kafka_bridge.dispatch.flow import Flow
+from kafka_bridge.dispatch.desk import Desk, Inquiry, Partitions
 from kafka_bridge.errors import BridgeError, Fenced, Internal
 from kafka_bridge.events.record import Consumed, TopicPartition
 
@@ -41,59 +40,12 @@ _LOOK_S: Final = 0.01
 TROUBLE_S: Final = 0.2
 REBUILD_S: Final = 1.0
 REBUILD_MOST_S: Final = 30.0
-
-type Partitions = Sequence[TopicPartition]
-
-
-class Desk(Protocol):
-    """Where it is decided; every method runs on the loop."""
-
-    def assigned(self, positions: Mapping[TopicPartition, Position]) -> None:
-        """These are ours now."""
-
-    def revoked(self, partitions: Partitions) -> None:
-        """These go: start nothing more of them."""
-
-    def in_flight(self, partitions: Partitions) -> int:
-        """How many of their records run or are written."""
-
-    def gone(self, partitions: Partitions | None) -> None:
-        """These, or all, are somebody else's now."""
-
-    def arrived(self, records: Sequence[Consumed], *, at_end: bool) -> Flow:
-        """Records came, or none did for a moment; what is to be paused and resumed."""
-
-    def committable(self) -> Mapping[TopicPartition, int]:
-        """What may be committed."""
-
-    def committed(self, offsets: Mapping[TopicPartition, int]) -> None:
-        """The broker has these."""
-
-    def troubled(self, error: BridgeError) -> None:
-        """Nothing can be read now, and why."""
-
-    def answered(self) -> None:
-        """The brokers have answered a question."""
-
-    def left(self) -> None:
-        """The member is no longer in its group, and never will be again."""
-
-
-@dataclass(slots=True)
-class Inquiry:
-    """Somebody wants what is done to be committed, and to know the lag; `lags` is None when it cannot be had."""
-
-    waiter: Waiter
-    lags: Mapping[TopicPartition, int] | None = None
-
-    @property
-    def lag(self) -> int | None:
-        """That of all partitions together."""
-        return None if self.lags is None else sum(self.lags.values())
+# Whoever asks waits this long for the commit and the lag.
+INQUIRY_S: Final = 5.0
 
 
 class Member:
-    """`run` is the thread's whole life; `stop`, `inquire` and `leave` are for the loop."""
+    """`run` is the thread's whole life; `stop` and `leave` are for the loop, `inquire` is for callers that may wait."""
 
     def __init__(
         self,
@@ -126,12 +78,15 @@ class Member:
         """Leave the group, after what runs has ended or `DRAIN_S` are over."""
         self._stopping = True
 
-    def inquire(self, inquiry: Inquiry) -> None:
-        """Answer it with the next poll."""
-        if self._left:
-            inquiry.waiter.wake()
-        else:
+    def inquire(self) -> Inquiry:
+        """Have what is done committed, and ask for the lag; waits for the answer."""
+        inquiry = Inquiry(self._loop.waiter())
+        with self._loop.lock:
+            if self._left:
+                return inquiry
             self._inquiries.append(inquiry)
+        inquiry.waiter.wait(INQUIRY_S)
+        return inquiry
 
     def leave(self, waiter: Waiter) -> None:
         """Wake whoever waits for it when the group is left."""
@@ -139,6 +94,11 @@ class Member:
             waiter.wake()
         else:
             self._leavers.append(waiter)
+
+    @property
+    def has_left(self) -> bool:
+        """Whether its life is over."""
+        return self._left
 
     @property
     def joined(self) -> bool:

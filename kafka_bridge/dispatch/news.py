@@ -1,17 +1,30 @@
-"""The dispatcher's log lines: what the operator must know, said once and not with every record."""
+"""Who is told what becomes of records, and the log: what the operator must know, once and not with every record."""
 
 import logging
 from collections.abc import Iterable, Mapping
 from functools import partial
+from typing import Protocol
 
 from kafka_bridge.broker.loops import Loop
 from kafka_bridge.broker.ports import Position
 from kafka_bridge.dispatch.breaker import Circuit
+from kafka_bridge.dispatch.ended import Ended
 from kafka_bridge.dispatch.engine import Write
+from kafka_bridge.dispatch.task import Task
 from kafka_bridge.errors import BridgeError
 from kafka_bridge.events.record import TopicPartition
 
 logger = logging.getLogger(__name__)
+
+
+class Listener(Protocol):
+    """Who is told what becomes of records. Called with the loop's lock held: it must neither wait nor raise."""
+
+    def ran(self, task: Task, ended: Ended) -> None:
+        """A run ended."""
+
+    def dead_lettered(self, task: Task) -> None:
+        """The dead-letter topic has acknowledged a record."""
 
 
 class News:

@@ -19,7 +19,7 @@ from kafka_bridge.settings.reader import Problem
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Plan:
-    """`name` is for log lines and the source of results; `inputs` makes what the app gets."""
+    """`name` is for log lines; `inputs` makes what the app gets."""
 
     name: str
     topics: Sequence[str]
@@ -30,15 +30,19 @@ class Plan:
     dead_letters: DeadLetterTopic
     result_topic: str
 
+    @property
+    def source(self) -> str:
+        """Who ran it, in the sense of CloudEvents."""
+        return f"/consumer/{self.group_id}"
+
     def record_of(self, task: Task, kind: Writing) -> Record:
         """The result or the dead letter of a task. Raises BridgeError when it has no legal topic to go to."""
         ended = task.last
         if kind is Writing.RESULT:
             done = ended or Ended(Ending.DONE)
             unix = (task.since or 0.0) + done.duration_s
-            return result(
-                done, topic=self.result_topic, event_id=read(task.consumed).event_id, source=self.name, unix=unix
-            )
+            event_id = read(task.consumed).event_id
+            return result(done, topic=self.result_topic, event_id=event_id, source=self.source, unix=unix)
         return dead_letter(
             task.consumed,
             ended,
@@ -52,7 +56,7 @@ class Plan:
 
 
 def compile_plan(settings: ConsumeSettings, *, name: str) -> tuple[Plan | None, Sequence[Problem]]:
-    """The plan, and what is wrong with it. None where nothing is consumed, or cannot be."""
+    """The plan, or what is wrong with it. One without topics is for records that are brought by whoever calls."""
     inputs, found = compile_inputs(settings.input_mapping, settings.app_inputs)
     problems = list(found)
     if not all(map(is_topic_name, settings.topics)):
@@ -66,7 +70,7 @@ def compile_plan(settings: ConsumeSettings, *, name: str) -> tuple[Plan | None, 
     except BadTemplate as error:
         problems.append(Problem("dead_letter_topic", str(error)))
         return None, problems
-    if problems or not settings.topics:
+    if problems:
         return None, problems
     plan = Plan(
         name=name,

@@ -3,7 +3,6 @@
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Protocol
 
 from kafka_bridge.dispatch.ended import Ended, Ending
 from kafka_bridge.dispatch.task import Task
@@ -11,16 +10,6 @@ from kafka_bridge.events.record import TopicPartition
 
 type Runner = Callable[[Task], Ended]
 """Runs the app for one record and says how that ended. Never raises."""
-
-
-class Listener(Protocol):
-    """Who is told what becomes of records. Called with the loop's lock held: it must neither wait nor raise."""
-
-    def ran(self, task: Task, ended: Ended) -> None:
-        """A run ended."""
-
-    def dead_lettered(self, task: Task) -> None:
-        """The dead-letter topic has acknowledged a record."""
 
 
 class EndedBy(StrEnum):
@@ -62,11 +51,13 @@ class Window:
     counts: Counts = field(default_factory=Counts)
     tasks: set[Task] = field(default_factory=set)
     """Started in this window, and not done yet."""
+    running: int = 0
     closing: bool = False
     ended_by: EndedBy | None = None
 
     def began(self, task: Task, *, first: bool) -> None:
         """A run of `task` starts."""
+        self.running += 1
         if first:
             self._take(task)
         else:
@@ -75,6 +66,7 @@ class Window:
 
     def ended(self, ended: Ended) -> None:
         """A run ended."""
+        self.running -= 1
         if ended.ending is Ending.DONE:
             self.counts.succeeded += 1
         elif ended.ending is not Ending.NOT_STARTED:

@@ -7,6 +7,7 @@ Who has run a record takes the next one itself: handing over to another thread c
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from math import inf
 from typing import Final
 
 from kafka_bridge.broker.loops import Loop, Waiter
@@ -15,25 +16,22 @@ from kafka_bridge.clock import Clock
 from kafka_bridge.dispatch.ended import Ended, Ending
 from kafka_bridge.dispatch.engine import Engine, Run, Write
 from kafka_bridge.dispatch.flow import Flow
-from kafka_bridge.dispatch.member import Inquiry, Member
-from kafka_bridge.dispatch.news import News
+from kafka_bridge.dispatch.member import Member
+from kafka_bridge.dispatch.news import Listener, News
 from kafka_bridge.dispatch.plan import Plan
 from kafka_bridge.dispatch.task import Task, Writing
-from kafka_bridge.dispatch.window import EndedBy, Listener, Report, Runner, Window
+from kafka_bridge.dispatch.trouble import Trouble
+from kafka_bridge.dispatch.window import EndedBy, Report, Runner, Window
 from kafka_bridge.dispatch.writer import Send, Writer
-from kafka_bridge.errors import BridgeError, Busy, Cause, Unavailable
+from kafka_bridge.errors import BridgeError, Busy
 from kafka_bridge.events.record import Consumed, TopicPartition
 
-# The answer to a window waits this long for the last commit and the lag.
-INQUIRY_S: Final = 5.0
 # Whoever waits without a bound looks around this often.
 LONG_S: Final = 3600.0
-# What is wrong with the topics themselves, which the brokers' answers to other questions say nothing about.
-_OF_TOPICS: Final = frozenset({Cause.TOPIC_DOES_NOT_EXIST, Cause.NOT_AUTHORIZED})
 
 
 class Dispatcher:
-    """See the module's docstring. Implements `member.Desk`; `send` publishes results and dead letters."""
+    """See the module's docstring. Implements `desk.Desk`; `send` publishes results and dead letters."""
 
     def __init__(
         self,
@@ -45,8 +43,13 @@ class Dispatcher:
         loop: Loop,
         clock: Clock,
         random: Callable[[], float],
+        idle_s: float = inf,
+        on_idle: Callable[[], None] = lambda: None,
     ) -> None:
+        """`idle_s`: after so long without a window it stops by itself, and calls `on_idle` on the loop."""
         self.plan = plan
+        self._idle_s = idle_s
+        self._on_idle = on_idle
         self._listener = listener
         self.loop = loop
         self._clock = clock
@@ -56,8 +59,8 @@ class Dispatcher:
         self._window: Window | None = None
         self._waiter: Waiter | None = None
         self._writer = Writer(send, lambda write: plan.record_of(write.task, write.kind), told=self._told, loop=loop)
-        self._at_end = self._left = False
-        self.trouble: BridgeError | None = None
+        self._at_end = False
+        self.trouble = Trouble()
         self.used_at = clock.monotonic()
 
     # For drivers.
@@ -79,14 +82,13 @@ class Dispatcher:
     ) -> Report:
         """Run records until one of the bounds, or until there are none; returns when what was started has ended.
 
-        Raises Busy while another window is open, and Unavailable or SettingsInvalid when nothing can be read.
+        Raises Busy while another window is open or when the group is left, Unavailable or SettingsInvalid when nothing
+        can be read.
         """
         window = Window(runner, left=max_records, patient=patient)
         with self.loop.lock:
-            if self._window is not None:
+            if self._window is not None or self.member.has_left:
                 raise Busy
-            if self._left:
-                raise self.trouble or Busy
             self._window, self._at_end, self.used_at = window, False, self._clock.monotonic()
             self._advance()
         try:
@@ -95,7 +97,7 @@ class Dispatcher:
             with self.loop.lock:
                 window.closing = True
             # Each run has a time of its own, and each write one of the producer's.
-            self._wait(None, lambda: not self._engine.in_flight())
+            self._wait(None, lambda: not window.running and not self._writer.busy)
             return self._report(window)
         finally:
             with self.loop.lock:
@@ -106,30 +108,23 @@ class Dispatcher:
         """For looking at: what waits, runs, is blocked."""
         return self._engine
 
-    def inquire(self) -> Inquiry:
-        """Have what is done committed, and ask for the lag."""
-        inquiry = Inquiry(self.loop.waiter())
-        with self.loop.lock:
-            self.member.inquire(inquiry)
-        inquiry.waiter.wait(INQUIRY_S)
-        return inquiry
-
     @property
     def busy(self) -> bool:
         """Whether a window is open."""
         return self._window is not None
 
     def _report(self, window: Window) -> Report:
-        inquiry = self.inquire()
+        inquiry = self.member.inquire()
         with self.loop.lock:
-            if self.trouble is not None and not window.counts.consumed:
-                raise self.trouble
+            error = self.trouble.error
+            if error is not None and not self._engine.assigned and not window.counts.consumed:
+                raise error
             circuit = self._engine.circuit
             return Report(
                 counts=window.counts,
-                ended_by=window.ended_by or EndedBy.MAX_SECONDS,
+                ended_by=window.ended_by or (EndedBy.PAUSED if circuit else EndedBy.MAX_SECONDS),
                 lag=inquiry.lag,
-                reason=circuit.reason if circuit else str(self.trouble or ""),
+                reason=circuit.reason if circuit else str(error or ""),
                 blocked=self._engine.blocked,
             )
 
@@ -155,7 +150,7 @@ class Dispatcher:
 
     def assigned(self, positions: Mapping[TopicPartition, Position]) -> None:
         self._engine.assign(positions)
-        self.trouble = None
+        self.trouble.clear()
         self._news.assigned(positions)
 
     def revoked(self, partitions: Sequence[TopicPartition]) -> None:
@@ -175,9 +170,13 @@ class Dispatcher:
     def arrived(self, records: Sequence[Consumed], *, at_end: bool) -> Flow:
         self._at_end = at_end and not records
         if records:
-            self.trouble = None
+            self.trouble.clear()
             self._news.recovered()
             self._engine.receive(records, now=self._clock.monotonic(), unix=self._clock.now())
+        if self._window is None and self._clock.monotonic() - self.used_at > self._idle_s:
+            self.used_at = inf
+            self.member.stop()
+            self._on_idle()
         due = self._engine.due()
         if records or (due is not None and due <= self._clock.monotonic()):
             self._advance()
@@ -193,19 +192,15 @@ class Dispatcher:
 
     def troubled(self, error: BridgeError) -> None:
         self._news.troubled(error)
-        self.trouble = error
+        self.trouble.note(error, self._clock.monotonic())
         self._look()
 
     def answered(self) -> None:
-        if isinstance(self.trouble, Unavailable) and self.trouble.cause not in _OF_TOPICS:
-            self.trouble = None
+        if self.trouble.answered():
             self._news.recovered()
 
     def left(self) -> None:
-        self._left = True
-        if self._window is not None:
-            self._window.closing = True
-        self._wake()
+        self.stop()
 
     # Carrying out.
 
@@ -277,7 +272,10 @@ class Dispatcher:
             return EndedBy.MAX_RECORDS
         if window.patient:
             return None
-        if engine.circuit is not None and not engine.in_flight():
+        if engine.circuit is not None and engine.circuit.ending is Ending.MISCONFIGURED and not window.running:
+            # A person has to act; an outage may be over within the window.
+            return EndedBy.PAUSED
+        if not engine.assigned and self.trouble.is_hopeless(self._clock.monotonic()):
             return EndedBy.PAUSED
         if self._at_end and engine.idle:
             return EndedBy.CAUGHT_UP

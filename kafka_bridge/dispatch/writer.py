@@ -30,6 +30,11 @@ class Writer:
         self._waiting: deque[Write] = deque()
         self._groups = 0
 
+    @property
+    def busy(self) -> bool:
+        """Whether something is being written; what failed and will be tried again is not."""
+        return self._groups > 0
+
     def put(self, write: Write) -> None:
         """Write this, soon."""
         self._waiting.append(write)
@@ -43,6 +48,7 @@ class Writer:
                 group = [self._waiting.popleft() for _ in range(min(len(self._waiting), RECORDS))]
                 if not group:
                     self._groups -= 1
+                    self._told((), None)
                     return
             self._deliver(group)
 

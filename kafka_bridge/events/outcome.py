@@ -6,6 +6,7 @@ from typing import NamedTuple, Protocol
 from kafka_bridge.errors import BridgeError
 from kafka_bridge.events.envelope import Event
 from kafka_bridge.events.record import Delivery, Record
+from kafka_bridge.events.run import Ran
 from kafka_bridge.http import Outbound
 
 
@@ -74,3 +75,6 @@ class Recorder(Protocol):
 
     def record(self, endpoint: str, outcome: Outcome) -> None:
         """Note what became of a request to `endpoint`."""
+
+    def ran(self, endpoint: str, ran: Ran) -> None:
+        """Note what became of a run."""

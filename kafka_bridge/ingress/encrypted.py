@@ -135,6 +135,10 @@ class _OfBody:
         """Whether a value at `location` is under the signature."""
         return location.in_body
 
+    def shows(self, _location: Location) -> bool:
+        """Whether the secret stands at a place: nowhere."""
+        return False
+
 
 @dataclass(frozen=True)
 class DingTalk(_OfBody):

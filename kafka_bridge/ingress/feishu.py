@@ -42,6 +42,10 @@ class Feishu:
         """Whether a value at `location` is under the signature."""
         return self.signed and location.in_body
 
+    def shows(self, location: Location) -> bool:
+        """Whether the verification token stands at `location`; Feishu sends it whatever is set here."""
+        return location.in_body and location.name in {TOKEN, f"header.{TOKEN}"}
+
     def verifier(self, secret: SourceSecret) -> "FeishuVerifier":
         """With the secret of one source. Raises BadSecret."""
         return FeishuVerifier(_Lock(secret))

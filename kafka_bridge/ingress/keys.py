@@ -46,6 +46,22 @@ class SharedKey:
         return any(hmac.compare_digest(expected, candidate) for candidate in candidates)
 
 
+# The points of small order without the bit of the sign, and their second spellings: under them anybody can sign. A
+# placeholder of zeros is one of them.
+_SMALL_ORDER: Final = frozenset(
+    bytes.fromhex(text)
+    for text in (
+        "00" * 32,
+        "01" + "00" * 31,
+        "26e8958fc2b227b045c3f489f2ef98f0d5dfac05d3c63339b13802886d53fc05",
+        "c7176a703d4dd84fba3c0b760d10670f2a2053fa2c39ccc64ec7fd7792ac037a",
+        "ec" + "ff" * 30 + "7f",
+        "ed" + "ff" * 30 + "7f",
+        "ee" + "ff" * 30 + "7f",
+    )
+)
+
+
 class PublicKey:
     """Ed25519 (RFC 8032)."""
 
@@ -61,6 +77,8 @@ class PublicKey:
             self._key: Any = Ed25519PublicKey.from_public_bytes(raw)
         except ValueError as error:
             raise BadSecret("is not an Ed25519 public key of 32 bytes") from error
+        if raw[:-1] + bytes([raw[-1] & 0x7F]) in _SMALL_ORDER:
+            raise BadSecret("is no public key of anybody: anybody can sign under it")
         self._invalid = InvalidSignature
         self._hex = encoding == "hex"
 
@@ -113,8 +131,9 @@ def _decoded(text: str, encoding: str) -> bytes:
                 raw = b64decode(text.strip())
     except ValueError as error:
         raise BadSecret(f"is not {'hexadecimal' if encoding == 'hex' else 'base64'}") from error
-    if not raw:
-        raise BadSecret("is empty")
+    if not raw.strip(b"\0"):
+        # HMAC fills a key up with zeros: one of nothing else is the empty key.
+        raise BadSecret("is empty, or nothing but zeros")
     return raw
 
 

@@ -49,6 +49,8 @@ def _proof(proof: Proof | None, options: Mapping[str, object], id_location: Loca
     match proof:
         case Token():
             header = _header(options)
+            if header == "content-type" or header.startswith("ce-"):
+                raise BadOptions("header must be one that does not go along into the record: content-type and ce- do")
             return replace(proof, place=Location(f"header:{header}")) if header else proof
         case Signature() if "timestamp_header" in options:
             name = _name("timestamp_header", options["timestamp_header"])

@@ -10,7 +10,9 @@ from kafka_bridge.events.record import Delivery, Record
 from kafka_bridge.ingress.dedupe import Dedupe, EventKey, Pending
 
 type Send = Callable[[Sequence[Record]], Sequence[Delivery]]
-"""Publishes records and returns once the broker has acknowledged all of them. Raises BridgeError."""
+"""Publishes records and returns once the broker has acknowledged all of them.
+
+Raises BridgeError, whose `index` is that of the record at fault, where one is."""
 
 
 class Planned(NamedTuple):
@@ -38,6 +40,7 @@ class Publisher:
     def publish(self, plan: Sequence[Planned]) -> list[Taken]:
         """The events with their deliveries. Raises BridgeError when one of them was not acknowledged.
 
+        The error's `index` is that of the event, where one is at fault.
         What this request can publish goes out before it waits for what others publish: two requests with the same
         events in another order never wait for each other.
         """
@@ -92,7 +95,12 @@ class Publisher:
     def _send(self, taken: list[Taken], numbers: list[int]) -> None:
         records = [record for n in numbers if (record := taken[n].record) is not None]
         if records:
-            for n, delivery in zip(numbers, self.send(records), strict=True):
+            try:
+                deliveries = self.send(records)
+            except BridgeError as error:
+                error.index = None if error.index is None else numbers[error.index]
+                raise
+            for n, delivery in zip(numbers, deliveries, strict=True):
                 taken[n] = Taken(taken[n].event, taken[n].record, delivery)
 
     def _followers(self, plan: Sequence[Planned], guarded: Sequence[int]) -> dict[int, int]:

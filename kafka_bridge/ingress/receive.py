@@ -11,7 +11,7 @@ from typing import Final
 import orjson
 
 from kafka_bridge.clock import Clock
-from kafka_bridge.errors import BridgeError, TooLarge, Unverified
+from kafka_bridge.errors import BridgeError, TooLarge, Unroutable, Unverified
 from kafka_bridge.events.envelope import Event
 from kafka_bridge.events.outcome import Outcome, Taken, Verdict
 from kafka_bridge.http import PLATFORM_BODY_LIMIT_BYTES, Inbound, Outbound, json_reply, problem
@@ -89,26 +89,48 @@ def _run(content: Content, source: Source, publisher: Publisher, limit_bytes: in
         trace.verdict, trace.reason = Verdict.REJECTED, error.reason
         raise
     items, trace.batch = items_of(opened, open_format=source.scheme.cloudevents, path=source.split)
-    plan: list[Planned] = []
-    for item in items:
-        _check_size(item.content, limit_bytes, item.number)
-        event, own_id = _identify(item, source, trace.time)
-        if not trace.batch:
-            # Also when it cannot be routed the answer names it.
-            trace.events = (Taken(event),)
-        plan.append(_plan(item.content, source, event, own_id=own_id))
-    trace.events = tuple(planned.taken for planned in plan)
-    if trace.batch:
-        _check_answer(trace.events)
-    trace.events = tuple(publisher.publish(plan))
+    try:
+        plan = _planned(items, source, limit_bytes, trace)
+        trace.events = tuple(planned.taken for planned in plan)
+        if trace.batch:
+            _check_answer(trace.events)
+        trace.events = tuple(publisher.publish(plan))
+    except (TooLarge, Unroutable) as error:
+        if not trace.batch or error.index is None:
+            raise
+        raise _of_batch(error, error.index) from error
     if handshake is not None:
         trace.reply = handshake.success(opened, now=trace.time)
 
 
-def _check_size(content: Content, limit_bytes: int, index: int | None = None) -> None:
+def _planned(items: Sequence[Item], source: Source, limit_bytes: int, trace: _Trace) -> list[Planned]:
+    """What each event is to become. Raises TooLarge, Unroutable, whose `index` is that of the event at fault."""
+    plan: list[Planned] = []
+    for index, item in enumerate(items):
+        try:
+            _check_size(item.content, limit_bytes)
+            event, own_id = _identify(item, source, trace.time)
+            if not trace.batch:
+                # Also when it cannot be routed the answer names it.
+                trace.events = (Taken(event),)
+            plan.append(_plan(item.content, source, event, own_id=own_id))
+        except BridgeError as error:
+            error.index = index
+            raise
+    return plan
+
+
+def _of_batch(error: TooLarge | Unroutable, index: int) -> BridgeError:
+    """The same, saying which event of the batch is at fault: its sender looks for it among thousands."""
+    detail = str(error)
+    told = type(error)(f"Event {index + 1} of the batch: {detail[:1].lower()}{detail[1:]}", hint=error.hint)
+    told.index = index
+    return told
+
+
+def _check_size(content: Content, limit_bytes: int) -> None:
     if len(content.inbound.body) > limit_bytes:
-        which = "The body" if index is None else f"Event {index + 1} of the batch"
-        raise TooLarge(f"{which} is above the client's limit for one record: message.max.bytes is {limit_bytes}.")
+        raise TooLarge(f"The body is above the client's limit for one record: message.max.bytes is {limit_bytes}.")
 
 
 def _check_answer(events: Sequence[Taken]) -> None:

@@ -24,7 +24,10 @@ class Verifier(Protocol):
     """A proof with the secrets of one source."""
 
     def verify(self, content: Content, *, now: float) -> Content:
-        """What was verified: the request, or the message that was encrypted in it. Raises Unverified alone."""
+        """What was verified: the request, or the message that was encrypted in it. Raises Unverified.
+
+        A proof that fetches something may also raise CertificateUnreachable; nothing raises anything else.
+        """
 
 
 class Proof(Protocol):
@@ -32,6 +35,9 @@ class Proof(Protocol):
 
     def covers(self, location: Location) -> bool:
         """Whether a value at `location` is under the proof."""
+
+    def shows(self, location: Location) -> bool:
+        """Whether the secret itself stands at `location`, so that it must become no id, no type, no topic, no key."""
 
     def verifier(self, secret: SourceSecret) -> Verifier:
         """With the secrets of one source. Raises BadSecret."""
@@ -82,6 +88,10 @@ class Scheme:
     def covers(self, location: Location) -> bool:
         """Whether a value at `location` is under the proof."""
         return self.proof is not None and self.proof.covers(location)
+
+    def shows(self, location: Location) -> bool:
+        """Whether the secret itself stands at `location`."""
+        return self.proof is not None and self.proof.shows(location)
 
     @cached_property
     def body_is_signed(self) -> bool:

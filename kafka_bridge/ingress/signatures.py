@@ -110,6 +110,10 @@ class Signature:
         """Where the signature stands."""
         return Location(f"body:{self.body_path}" if self.body_path else f"header:{self.header}")
 
+    def shows(self, _location: Location) -> bool:
+        """Whether the secret stands at a place: it signs, and is not shown."""
+        return False
+
     def covers(self, location: Location) -> bool:
         """Whether a value at `location` is under the signature."""
         if location.in_body:

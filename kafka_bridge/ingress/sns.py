@@ -1,4 +1,4 @@
-"""Amazon SNS: messages signed with RSA, by a certificate that is fetched from SNS itself. Pure: the fetch is a port.
+"""Amazon SNS: messages signed with RSA, by a certificate that is fetched from SNS itself. Pure: the world is a port.
 
 https://docs.aws.amazon.com/sns/latest/dg/sns-verify-signature-of-message.html
 
@@ -6,28 +6,28 @@ Some fields are signed, not the body: what else it has (MessageAttributes, Unsub
 """
 
 import re
-import warnings
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
 from http import HTTPStatus
 from types import MappingProxyType
-from typing import Any, Final
+from typing import Final
 
 import orjson
 
 from kafka_bridge.errors import Unverified
 from kafka_bridge.http import JSON, PROBLEM_JSON, Outbound, json_reply
+from kafka_bridge.ingress.certificates import Certificates
 from kafka_bridge.ingress.content import Content, Location
 from kafka_bridge.ingress.handshakes import NoHandshake
 from kafka_bridge.ingress.keys import BadSecret, b64decode, secrets_of
+from kafka_bridge.ingress.outside import NOWHERE, FetchFailed, Outside
 from kafka_bridge.ingress.signatures import TOLERANCE_S
 from kafka_bridge.settings.secret import Secret
 from kafka_bridge.settings.sources import SourceSecret
 
 # The time is that of the publication, and stays the same when SNS tries again, which it may do for an hour.
 MAX_AGE_S: Final = 86_400
-MAX_CERTIFICATES: Final = 16
 
 _SUBSCRIPTION: Final = "SubscriptionConfirmation"
 _CONFIRMATION: Final = ("Message", "MessageId", "SubscribeURL", "Timestamp", "Token", "TopicArn", "Type")
@@ -50,55 +50,48 @@ _SUBSCRIBE_URL: Final = re.compile(_HOST + r"/\?Action=ConfirmSubscription&[A-Za
 _ARN: Final = re.compile(r"arn:aws(?:-[a-z]+)*:sns:[a-z0-9-]{1,40}:[0-9]{12}:[A-Za-z0-9_.-]{1,256}", re.ASCII)
 
 
-class FetchFailed(Exception):
-    """What was asked for did not come; `str()` says why, in words for the log."""
-
-
-type Fetch = Callable[[str], bytes]
-"""The body of the answer to a GET. Raises FetchFailed, also for an answer that is not 200; follows no redirects."""
-
-
-def no_fetch(_url: str) -> bytes:
-    """The port of a row in the table: it reaches nothing."""
-    raise FetchFailed("nothing can be fetched here")
-
-
 @dataclass(frozen=True)
 class Sns:
     """The secret of a source is the ARN of its topic: every topic of every account is signed by the same keys."""
 
-    fetch: Fetch = no_fetch
+    outside: Outside = NOWHERE
 
-    def with_fetch(self, fetch: Fetch) -> "Sns":
-        """With a port that reaches SNS."""
-        return replace(self, fetch=fetch)
+    def within(self, outside: Outside) -> "Sns":
+        """In a world where SNS is reached."""
+        return replace(self, outside=outside)
 
     def covers(self, location: Location) -> bool:
         """Whether a value at `location` is under the signature."""
         return location.in_body and location.name in _COVERED
 
+    def shows(self, _location: Location) -> bool:
+        """Whether a secret stands at a place: a topic's ARN is none."""
+        return False
+
     def verifier(self, secret: SourceSecret) -> "SnsVerifier":
         """With the topics of one source. Raises BadSecret, also for none."""
-        return SnsVerifier(secret, self.fetch)
+        return SnsVerifier(secret, self.outside)
 
     def handshake(self, secret: SourceSecret) -> "SnsConfirmation":
         """The confirmation of subscriptions of one source."""
-        return SnsConfirmation(secret, self.fetch)
+        return SnsConfirmation(secret, self.outside)
 
 
 class SnsVerifier:
     """`Sns` with the topics of one source, and the certificates that were fetched for them."""
 
-    def __init__(self, secret: SourceSecret, fetch: Fetch) -> None:
+    def __init__(self, secret: SourceSecret, outside: Outside) -> None:
         """Raises BadSecret."""
         self._topics = tuple(Secret(topic.reveal().strip()) for topic in secrets_of(secret))
         if not all(_ARN.fullmatch(topic.reveal()) for topic in self._topics):
             raise BadSecret("must be the ARN of the topic, arn:aws:sns:REGION:ACCOUNT:NAME, or an array of them")
-        self._fetch = fetch
-        self._certificates: dict[str, _Certificate] = {}
+        self._certificates = Certificates(outside)
 
     def verify(self, content: Content, *, now: float) -> Content:
-        """The message as it was verified: a field that was written twice stands there once. Raises Unverified."""
+        """The message as it was verified: a field that was written twice stands there once.
+
+        Raises Unverified, CertificateUnreachable.
+        """
         message = content.document
         if content.inbound.header("x-amz-sns-rawdelivery") == "true":
             raise Unverified("a raw delivery is not signed: switch raw message delivery off in the subscription")
@@ -116,73 +109,24 @@ class SnsVerifier:
             raw = b64decode(signature)
         except ValueError as error:
             raise Unverified("the signature is not base64") from error
-        self._certificate(message.get("SigningCertURL"), now).check(raw, signed, sha1=version == "1")
+        url = message.get("SigningCertURL")
+        if not isinstance(url, str) or not _CERTIFICATE_URL.fullmatch(url):
+            raise Unverified("the certificate is not at SNS")
+        certificate = self._certificates.get(url, now=now)
+        certificate.check(raw, signed, sha1=version == "1")
+        self._certificates.proved(url, certificate)
         try:
             return content.opened(orjson.dumps(message), message, JSON)
         except orjson.JSONEncodeError as error:
             raise Unverified("not a message of SNS: what it has beside the signed fields is too deep") from error
 
-    def _certificate(self, url: object, now: float) -> "_Certificate":
-        if not isinstance(url, str) or not _CERTIFICATE_URL.fullmatch(url):
-            raise Unverified("the certificate is not at SNS")
-        certificate = self._certificates.get(url)
-        if certificate is None:
-            try:
-                certificate = _Certificate(self._fetch(url))
-            except FetchFailed as error:
-                raise Unverified(f"the certificate cannot be fetched: {error}") from error
-        if not certificate.valid_from <= now <= certificate.valid_until:
-            self._certificates.pop(url, None)
-            raise Unverified("the certificate has expired, or is not valid yet")
-        if url not in self._certificates and len(self._certificates) >= MAX_CERTIFICATES:
-            self._certificates.pop(next(iter(self._certificates)), None)
-        self._certificates[url] = certificate
-        return certificate
-
-
-class _Certificate:
-    """The key in an X.509 certificate, and when it is valid, as unix time."""
-
-    def __init__(self, pem: bytes) -> None:
-        """Raises Unverified."""
-        # Imported by those who need it: it costs some megabytes.
-        from cryptography.exceptions import UnsupportedAlgorithm  # noqa: PLC0415
-        from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey  # noqa: PLC0415
-        from cryptography.x509 import load_pem_x509_certificate  # noqa: PLC0415
-
-        try:
-            with warnings.catch_warnings():
-                # What RFC 5280 forbids is only warned of so far.
-                warnings.simplefilter("error")
-                certificate = load_pem_x509_certificate(pem)
-            self._key: Any = certificate.public_key()
-            self.valid_from = certificate.not_valid_before_utc.timestamp()
-            self.valid_until = certificate.not_valid_after_utc.timestamp()
-        except (ValueError, UnsupportedAlgorithm, Warning) as error:
-            raise Unverified("what was fetched is not a certificate") from error
-        if not isinstance(self._key, RSAPublicKey):
-            raise Unverified("the certificate's key is not RSA")
-
-    def check(self, signature: bytes, data: bytes, *, sha1: bool) -> None:
-        """Return if the key made the signature. Raises Unverified."""
-        from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm  # noqa: PLC0415
-        from cryptography.hazmat.primitives.asymmetric.padding import PKCS1v15  # noqa: PLC0415
-        from cryptography.hazmat.primitives.hashes import SHA1, SHA256  # noqa: PLC0415
-
-        try:
-            self._key.verify(signature, data, PKCS1v15(), SHA1() if sha1 else SHA256())  # noqa: S303 - SNS's default
-        except InvalidSignature as error:
-            raise Unverified("the signature does not match: the message was changed on the way") from error
-        except (ValueError, UnsupportedAlgorithm) as error:
-            raise Unverified("the signature cannot be checked: set SignatureVersion 2 for the topic") from error
-
 
 class SnsConfirmation(NoHandshake):
     """A subscription is confirmed by a GET of the URL in the verified message."""
 
-    def __init__(self, secret: SourceSecret, fetch: Fetch = no_fetch) -> None:
+    def __init__(self, secret: SourceSecret, outside: Outside) -> None:
         super().__init__(secret)
-        self._fetch = fetch
+        self._outside = outside
 
     def signed(self, content: Content) -> Outbound | None:
         if content.text_at(("Type",)) != _SUBSCRIPTION:
@@ -191,7 +135,7 @@ class SnsConfirmation(NoHandshake):
         if not _SUBSCRIBE_URL.fullmatch(url):
             return _not_confirmed("The SubscribeURL is not at SNS.")
         try:
-            self._fetch(url)
+            self._outside.fetch(url)
         except FetchFailed as error:
             return _not_confirmed(f"The SubscribeURL cannot be fetched: {error}.")
         return json_reply({"status": "confirmed"})

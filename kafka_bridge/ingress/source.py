@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import chain
 
 from kafka_bridge.documents import steps_of
 from kafka_bridge.events.envelope import Envelope
@@ -10,12 +11,13 @@ from kafka_bridge.ingress.content import Location
 from kafka_bridge.ingress.feishu import Feishu
 from kafka_bridge.ingress.keys import BadSecret
 from kafka_bridge.ingress.options import BadOptions, with_options
+from kafka_bridge.ingress.outside import NOWHERE, Outside
 from kafka_bridge.ingress.patterns import Pattern
 from kafka_bridge.ingress.routing import Route, Routing
 from kafka_bridge.ingress.scheme import Handshake, Scheme, Verifier
 from kafka_bridge.ingress.schemes import SCHEMES
 from kafka_bridge.ingress.signatures import Signature
-from kafka_bridge.ingress.sns import Fetch, Sns, no_fetch
+from kafka_bridge.ingress.sns import Sns
 from kafka_bridge.ingress.templates import Template, compile_template
 from kafka_bridge.placeholders import BadTemplate
 from kafka_bridge.settings.endpoint import EndpointSettings
@@ -30,8 +32,8 @@ type Blame = Callable[[str, str], Problem]
 class Source:
     """What `receive` needs to know of a sender. `verifier` is None for the scheme `none` alone.
 
-    `split` is where a body has its array of events; `dedupe_s` is None where the scheme decides. `warnings` are
-    sentences for the operator about what works, and may surprise.
+    `split` is where a body has its array of events; `dedupe_s` is None where the scheme decides; `run`: the app is run
+    for each event, within the request. `warnings` are sentences for the operator about what works, and may surprise.
     """
 
     name: str
@@ -45,6 +47,7 @@ class Source:
     dedupe_s: int | None
     public_url: str
     warnings: tuple[str, ...]
+    run: bool = False
 
     @property
     def takes_many(self) -> bool:
@@ -69,7 +72,7 @@ class _Bad(Exception):
 
 
 def compile_sources(
-    settings: EndpointSettings, *, fetch: Fetch = no_fetch
+    settings: EndpointSettings, *, outside: Outside = NOWHERE
 ) -> tuple[Mapping[str, Source], Sequence[Problem]]:
     """The sources that can work, by name, and what is wrong with the others: one bad source leaves the rest alone."""
     sources: dict[str, Source] = {}
@@ -77,7 +80,7 @@ def compile_sources(
     allowed = _Allowed(tuple(Pattern(name) for name in settings.topic_allow))
     for name, entry in settings.sources.items():
         try:
-            sources[name] = _compile(entry, allowed, settings.public_url, fetch)
+            sources[name] = _compile(entry, allowed, settings.public_url, outside)
         except _Bad as bad:
             problems.append(bad.problem)
     return sources, problems
@@ -97,7 +100,7 @@ class _Allowed:
         return self._verdicts[topic]
 
 
-def _compile(entry: SourceSettings, allowed: _Allowed, public_url: str, fetch: Fetch) -> Source:
+def _compile(entry: SourceSettings, allowed: _Allowed, public_url: str, outside: Outside) -> Source:
     default = entry.name == DEFAULT_SOURCE
 
     def blame(setting: str, text: str) -> Problem:
@@ -108,7 +111,7 @@ def _compile(entry: SourceSettings, allowed: _Allowed, public_url: str, fetch: F
     if row is None:
         raise _Bad(blame("scheme", f"the scheme must be one of {', '.join(SCHEMES)}"))
     try:
-        scheme = _with_ports(with_options(row, entry.scheme_options), entry.secret, fetch)
+        scheme = _with_ports(with_options(row, entry.scheme_options), entry.secret, outside)
     except BadOptions as error:
         raise _Bad(Problem("sources", str(error), entry.name)) from error
     try:
@@ -117,6 +120,7 @@ def _compile(entry: SourceSettings, allowed: _Allowed, public_url: str, fetch: F
     except BadSecret as error:
         raise _Bad(Problem(entry.secret_setting, str(error), entry.name)) from error
     routing = _routing(entry, allowed, blame)
+    _check_secrecy(scheme, routing, blame)
     return Source(
         name=entry.name,
         scheme_id=entry.scheme,
@@ -129,14 +133,32 @@ def _compile(entry: SourceSettings, allowed: _Allowed, public_url: str, fetch: F
         dedupe_s=entry.dedupe_s,
         public_url=public_url,
         warnings=tuple(_warnings(scheme, routing)),
+        run=entry.run,
     )
 
 
-def _with_ports(scheme: Scheme, secret: SourceSecret, fetch: Fetch) -> Scheme:
+def _check_secrecy(scheme: Scheme, routing: Routing, blame: Blame) -> None:
+    """What a sender shows as its secret must not become what everybody sees: an id, a type, a topic, a key."""
+    own = [("sources", "id or type", place) for place in (*scheme.id, *chain.from_iterable(scheme.type))]
+    made = [
+        (setting, "topic or key", place)
+        for setting, template in (
+            ("topic", routing.topic),
+            ("key", routing.key),
+            *(("sources", each) for route in routing.routes for each in (route.topic, route.key)),
+        )
+        for place in (template.places if template else ())
+    ]
+    for setting, what, place in (*own, *made):
+        if isinstance(place, Location) and scheme.shows(place):
+            raise _Bad(blame(setting, f"{what} must not be made of {place}: the sender shows its secret there"))
+
+
+def _with_ports(scheme: Scheme, secret: SourceSecret, outside: Outside) -> Scheme:
     """The row with what its proof needs besides the secret: the world outside, or whether there is a key at all."""
     match scheme.proof:
         case Sns() as sns:
-            connected = sns.with_fetch(fetch)
+            connected = sns.within(outside)
             return scheme.changed(proof=connected, handshake=connected.handshake)
         case Feishu() as feishu:
             return scheme.changed(proof=feishu.having(secret))

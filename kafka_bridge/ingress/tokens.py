@@ -31,6 +31,16 @@ class Token:
         """Whether a value is under a signature: none is."""
         return False
 
+    def shows(self, location: Location) -> bool:
+        """Whether the secret stands at `location`, seen from the body or from an item of its array."""
+        if not self.each:
+            return str(location) == str(self.place)
+        shown, found = self.place.name, location.name
+        within = f"{self.each}."
+        return location.in_body and (
+            found == shown or (found.startswith(within) and found.removeprefix(within).partition(".")[2] == shown)
+        )
+
     def verifier(self, secret: SourceSecret) -> "TokenVerifier":
         """With the secrets of one source. Raises BadSecret, also for no secret at all."""
         return TokenVerifier(self, secrets_of(secret))
@@ -40,8 +50,8 @@ class TokenVerifier:
     """`Token` with the secrets of one source, of which any may be shown."""
 
     def __init__(self, spec: Token, secrets: tuple[Secret, ...]) -> None:
-        if spec.encoded and not all(":" in secret.reveal() for secret in secrets):
-            raise BadSecret("must be user:password")
+        if spec.encoded and not all(secret.reveal().partition(":")[2].strip() for secret in secrets):
+            raise BadSecret("must be user:password, neither of them missing")
         self._spec = spec
         self._secrets = secrets
 

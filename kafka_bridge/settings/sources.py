@@ -19,7 +19,7 @@ MAX_SOURCES: Final = 100
 MAX_ROTATION: Final = 16
 MAX_SECRET_CHARS: Final = 4096
 _FIELDS: Final = frozenset(
-    ["scheme", "scheme_options", "secret", "topic", "key", "routes", "record_format", "dedupe_seconds", "split"]
+    ["scheme", "scheme_options", "secret", "topic", "key", "routes", "record_format", "dedupe_seconds", "split", "run"]
 )
 RECORD_FORMATS: Final = ("binary", "structured", "raw")
 # An event that comes again after a day is another one.
@@ -76,6 +76,8 @@ class SourceSettings:
     record_format: str = RECORD_FORMATS[0]
     dedupe_s: int | None = None
     split: str | bool = False
+    run: bool = False
+    """Whether the app is run for each event within the request, once the broker has it."""
 
 
 def read_sources(reader: Reader) -> Mapping[str, SourceSettings]:
@@ -147,6 +149,7 @@ def _source(reader: Reader, name: str, entry: dict[str, object], secrets: _Secre
         record_format=_record_format(reader, name, entry),
         dedupe_s=_dedupe(reader, name, entry.get("dedupe_seconds")),
         split=_split(reader, name, entry.get("split", False)),
+        run=_run(reader, name, entry.get("run", False)),
     )
     return source if len(reader.problems) == before else None
 
@@ -215,6 +218,13 @@ def _split(reader: Reader, source: str, value: object) -> str | bool:
     return value
 
 
+def _run(reader: Reader, source: str, value: object) -> bool:
+    if not isinstance(value, bool):
+        reader.problem("sources", "run must be true or false", source=source)
+        return False
+    return value
+
+
 def _own_secret(reader: Reader) -> SourceSecret:
     pasted = reader.secret("webhook_secret", source=DEFAULT_SOURCE)
     if pasted is None:
@@ -236,6 +246,11 @@ def _maybe_json(text: str) -> object:
         raise NotASecret('looks like JSON but is not valid (a secret that starts so is written ["…"])') from error
 
 
+def _has_text(secret: str) -> bool:
+    """Whether there is anything to see in it: spaces, zeros and characters without width are an empty secret."""
+    return any(character.isprintable() and not character.isspace() for character in secret)
+
+
 def parse_secret(value: object) -> SourceSecret:
     """A secret: one text verbatim, an array of texts (rotation), or an object of named texts. Raises NotASecret."""
     values = value if isinstance(value, list) else value.values() if isinstance(value, dict) else (value,)
@@ -244,11 +259,11 @@ def parse_secret(value: object) -> SourceSecret:
     if any(isinstance(item, str) and len(item) > MAX_SECRET_CHARS for item in values):
         raise NotASecret(f"is longer than {MAX_SECRET_CHARS} characters")
     match value:
-        case str() if value.strip():
+        case str() if _has_text(value):
             return SourceSecret(rotation=(Secret(value),))
-        case list() if value and all(isinstance(item, str) and item.strip() for item in value):
+        case list() if value and all(isinstance(item, str) and _has_text(item) for item in value):
             return SourceSecret(rotation=tuple(Secret(item) for item in value))
-        case dict() if value and all(isinstance(item, str) and item.strip() for item in value.values()):
+        case dict() if value and all(isinstance(item, str) and _has_text(item) for item in value.values()):
             return SourceSecret(named={name: Secret(item) for name, item in value.items()})
         case _:
             raise NotASecret("must be a text, an array of texts or an object of texts, none of them empty")

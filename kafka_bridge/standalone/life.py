@@ -75,7 +75,7 @@ class Life:
             number = self._signals.wait()
         self._watch.stopping = True
         if number is None:
-            logger.error("cannot go on: %s", self._dispatcher.trouble or "see the lines above")
+            logger.error("cannot go on: %s", self._dispatcher.trouble.error or "see the lines above")
         else:
             logger.info("%s: what runs may end within %.0f s", number.name, DRAIN_S)
         self._dispatcher.stop()

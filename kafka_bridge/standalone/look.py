@@ -47,7 +47,7 @@ class Watch:
 
     def ask_for_lag(self) -> None:
         """Ask the brokers; waits for a few seconds at the most."""
-        lags = self._dispatcher.inquire().lags
+        lags = self._dispatcher.member.inquire().lags
         if lags is not None:
             self._lags = lags
 
@@ -76,8 +76,8 @@ class Watch:
         dispatcher, engine = self._dispatcher, self._dispatcher.engine
         if self.stopping:
             return "stopping"
-        if dispatcher.trouble is not None:
-            return str(dispatcher.trouble)
+        if dispatcher.trouble.error is not None:
+            return str(dispatcher.trouble.error)
         if not dispatcher.member.joined:
             return "not a member of the group yet"
         if engine.circuit is not None:

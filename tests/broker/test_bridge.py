@@ -14,7 +14,7 @@ from kafka_bridge.broker.loops import ThreadLoop
 from kafka_bridge.broker.ports import ClientDead, Report, Trouble
 from kafka_bridge.broker.pump import State
 from kafka_bridge.clock import Clock
-from kafka_bridge.errors import BridgeError, Cause, Internal, SettingsInvalid, TooLarge, Unavailable
+from kafka_bridge.errors import BridgeError, Cause, Internal, SettingsInvalid, TooLarge, Unavailable, Unroutable
 from kafka_bridge.events.record import Delivery, Record
 from tests.brokers import wait_until
 
@@ -191,10 +191,28 @@ def test_records_sent_together_wait_for_all_reports(rig):
 def test_one_record_that_fails_fails_all_that_were_sent_with_it(rig):
     sending = rig.send(2)
     queued(rig, 2)
-    rig.script.acknowledge(TooLarge())
     rig.script.acknowledge()
+    rig.script.acknowledge(TooLarge())
 
-    assert isinstance(sending.join().error, TooLarge)
+    error = sending.join().error
+    assert (type(error), error.index) == (TooLarge, 1)
+
+
+def test_the_first_record_that_fails_is_the_one_that_is_named(rig):
+    sending = rig.send(3)
+    queued(rig, 3)
+    for result in (None, Unroutable(), TooLarge()):
+        rig.script.acknowledge(result)
+
+    error = sending.join().error
+    assert (type(error), error.index) == (Unroutable, 1)
+
+
+def test_a_record_that_the_client_itself_refuses_is_named(rig):
+    rig.script.produce_raises = TooLarge()
+
+    error = rig.send(2).join().error
+    assert (type(error), error.index) == (TooLarge, 0)
 
 
 def test_one_client_serves_every_caller(rig):

@@ -1,9 +1,13 @@
 """Plugins for tests of the host: a few lines of Python that speak the protocol, and start at once."""
 
 from collections.abc import Callable
+from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
+from threading import Thread
 
 import pytest
+
+from devhost.verify import Captured
 
 MANIFEST = """author: me
 name: mine
@@ -45,3 +49,31 @@ def plugin(tmp_path: Path) -> MakePlugin:
         return folder
 
     return make
+
+
+@pytest.fixture
+def receiver():
+    """Takes requests, answers as it is told, and echoes a header."""
+    taken = []
+
+    class Handler(BaseHTTPRequestHandler):
+        status = 200
+
+        def do_POST(self):
+            body = self.rfile.read(int(self.headers["content-length"]))
+            taken.append(Captured(headers={n.lower(): v for n, v in self.headers.items()}, body=body, url=self.path))
+            self.send_response(Handler.status)
+            self.end_headers()
+            self.wfile.write(b"taken " + self.headers.get("authorization", "").encode())
+
+        def log_message(self, *_args):
+            pass
+
+    server = HTTPServer(("127.0.0.1", 0), Handler)
+    thread = Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
+    thread.start()
+    server.taken, server.handler, server.url = taken, Handler, f"http://127.0.0.1:{server.server_port}/hook"
+    yield server
+    server.shutdown()
+    thread.join()
+    server.server_close()

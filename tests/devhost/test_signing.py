@@ -200,7 +200,7 @@ def test_a_row_that_is_only_data_is_signed_without_new_code(monkeypatch):
         timestamp=Timestamp(source="element", name="at", unit="ms"),
     )
     table = {**SCHEMES, "new": Scheme(proof=proof)}
-    monkeypatch.setattr("devhost.signing.SCHEMES", table)
+    monkeypatch.setattr("devhost.signing.rows.SCHEMES", table)
     monkeypatch.setattr("kafka_bridge.ingress.source.SCHEMES", table)
 
     assert checked("new", signed("new")).verified
@@ -243,7 +243,7 @@ def test_who_signs_the_url_must_be_given_it():
 
 def test_unknown_proofs_parts_and_options_are_said(monkeypatch):
     rows = {"strange": Scheme(proof=Strange()), "part": Scheme(proof=Signature(template="{moon}{body}"))}
-    monkeypatch.setattr("devhost.signing.SCHEMES", {**SCHEMES, **rows})
+    monkeypatch.setattr("devhost.signing.rows.SCHEMES", {**SCHEMES, **rows})
 
     for scheme in rows:
         with pytest.raises(CannotSign, match="nobody has written"):

@@ -1,302 +1,16 @@
-"""`verify` and `send`: the verdict is the plugin's, the sentence mends what is wrong, and nothing secret is said."""
+"""`verify`: what it takes, prints and returns."""
 
-import base64
 import hmac
 import json
-import re
-import time
 from dataclasses import replace
-from http.server import BaseHTTPRequestHandler, HTTPServer
-from threading import Thread
-from urllib.parse import urlsplit
 
 import pytest
 from click.testing import CliRunner
-from hypothesis import given
-from hypothesis import strategies as st
 
 from devhost.__main__ import devhost
-from devhost.signing import public_part, sample_body, sample_headers, sample_secret, sign
-from devhost.verify import BadVectors, Captured, Setup, certificates_only, check, explain, run_vectors
 from kafka_bridge.ingress.schemes import SCHEMES
-from kafka_bridge.ingress.sns import FetchFailed, no_fetch
-from kafka_bridge.web import fetch
-from tests.brokers import REPOSITORY
+from tests.devhost.captures import BODY, SECRET, capture
 from tests.stand_ins import NOW
-
-VECTORS = REPOSITORY / "tests" / "vectors" / "webhook_vectors.json"
-URL = "https://hooks.example.com/e/abc/webhook?a=%2Fb"
-SECRET = "correct-horse-battery-staple"
-BODY = b'{"type": "invoice.paid", "id": "evt_1", "name": "caf\xc3\xa9", "nested": {"b": 1, "a": [1, 2]}}'
-
-
-def capture(scheme="github", *, secret=SECRET, body=BODY, now=NOW, url=URL, **more):
-    found = sign(scheme, secret, body, now=now, event_id="evt_1", url=url, **more)
-    return Captured(headers=found.headers, body=found.body, url=found.url)
-
-
-def told(captured, scheme="github", *, secret=SECRET, now=NOW, options=None):
-    setup = Setup(scheme=scheme, secret=secret, options=options or {})
-    checked = check(captured, setup, now=now, fetch=no_fetch)
-    assert not checked.verified
-    return " ".join(explain(captured, setup, checked, now=now, fetch=no_fetch))
-
-
-def test_the_plugins_own_reason_comes_first():
-    assert told(capture(secret="other")).startswith("The signature does not match:")
-
-
-@pytest.mark.parametrize(
-    ("signed", "came", "sentence"),
-    [
-        (b"{}", b"{}\n", "without the newline at its end"),
-        (b"{}", b"{}\r\n", "without the newline at its end"),
-        (b"{}\n", b"{}", "with a newline at its end"),
-        (b"{\n}", b"{\r\n}", "lines that end with LF"),
-        (b"{\r\n}", b"{\n}", "lines that end with CRLF"),
-        (b"{}", b"\xef\xbb\xbf{}", "without the byte order mark"),
-        (b"\xef\xbb\xbf{}", b"{}", "with a byte order mark"),
-        (b"", b"null", "an empty body"),
-        (b'{"a":1,"b":[1,2]}', b'{"a": 1, "b": [1, 2]}', "re-serialised: the sender signed the same JSON, compact"),
-        (b'{"b": 1, "a": 2}', b'{"b":1,"a":2}', "re-serialised: the sender signed the same JSON, with a space"),
-        (b'{\n  "b": 1,\n  "a": 2\n}', b'{"b":1,"a":2}', "indented by two spaces"),
-        (b'{\n    "b": 1\n}\n', b'{"b":1}', "indented by four spaces"),
-        (b'{\n\t"b": 1\n}', b'{"b":1}', "indented by tabs"),
-        (b'{"u":"\\u00e9"}', '{"u": "\u00e9"}'.encode(), "re-serialised"),
-        (b'{"u":"http:\\/\\/x"}', b'{"u":"http://x"}', "re-serialised"),
-    ],
-)
-def test_a_body_that_was_changed(signed, came, sentence):
-    assert sentence in told(replace(capture(body=signed), body=came))
-
-
-@pytest.mark.parametrize(
-    ("scheme", "right", "pasted", "sentence"),
-    [
-        ("github", SECRET, f" {SECRET}\n", "white space"),
-        ("github", SECRET, f'"{SECRET}"', "quotation marks"),
-        ("github", f"{SECRET}\n", SECRET, "ends with a newline"),
-        ("stripe", f"whsec_{SECRET}", SECRET, "with whsec_ before it"),
-        ("github", SECRET, f"whsec_{SECRET}", "without whsec_"),
-        ("standard-webhooks", "whsec_c2VjcmV0LWtleQ==", "v1,whsec_c2VjcmV0LWtleQ==", "paste it from whsec_ on"),
-    ],
-)
-def test_a_secret_that_was_pasted_wrongly(scheme, right, pasted, sentence):
-    assert sentence in told(capture(scheme, secret=right), scheme, secret=pasted)
-
-
-@pytest.mark.parametrize(
-    ("wanted", "signed_with", "sentence"),
-    [
-        ("utf-8", "base64", "the secret decoded from base64"),
-        ("utf-8", "hex", "the secret decoded from"),
-        ("utf-8", "whsec", "the secret decoded from base64|without whsec_"),
-        ("hex", "utf-8", "the secret as text"),
-        ("base64", "utf-8", "the secret as text"),
-    ],
-)
-def test_a_key_that_is_read_otherwise(wanted, signed_with, sentence):
-    secret = {"whsec": "whsec_" + "ab" * 16}.get(signed_with, "ab" * 16)
-    captured = capture("hmac", secret=secret, options={"key_encoding": signed_with})
-
-    assert re.search(sentence, told(captured, "hmac", secret=secret, options={"key_encoding": wanted}))
-
-
-def test_a_secret_that_is_refused_may_be_right_as_a_text():
-    captured = capture("hmac", secret="not base64!")
-
-    sentences = told(captured, "hmac", secret="not base64!", options={"key_encoding": "base64"})
-
-    assert "is not base64" in sentences
-    assert "the secret as text" in sentences
-
-
-@pytest.mark.parametrize(
-    ("scheme", "made_with", "sentence"),
-    [
-        ("github", {"algorithm": "sha1"}, "This is a SHA-1 signature; the scheme wants SHA-256."),
-        ("github", {"algorithm": "sha512"}, "This is a SHA-512 signature; the scheme wants SHA-256."),
-        ("github", {"encoding": "base64"}, "The signature is written in base64; the scheme wants hexadecimal."),
-        ("shopify", {"encoding": "hex", "prefix": ""}, "written in hexadecimal; the scheme wants base64."),
-        ("github", {"prefix": ""}, "has nothing before it; the scheme wants sha256=."),
-        ("vercel", {"algorithm": "sha256", "prefix": ""}, "This is a SHA-256 signature; the scheme wants SHA-1."),
-    ],
-)
-@pytest.mark.parametrize("known", [True, False], ids=["right secret", "other secret"])
-def test_a_signature_of_another_make(scheme, made_with, sentence, known):
-    header = SCHEMES[scheme].proof.header
-    captured = capture("hmac", options={"header": header, **made_with}, secret=SECRET if known else "other")
-
-    found = told(captured, scheme)
-
-    if known:
-        assert sentence in found
-    elif "algorithm" in made_with:
-        assert re.search(sentence.split(";", maxsplit=1)[0][-17:] + ".*; the scheme wants", found)
-
-
-def test_a_signature_that_was_cut_off():
-    captured = capture()
-    headers = {**captured.headers, "x-hub-signature-256": captured.headers["x-hub-signature-256"][:30]}
-
-    assert "was it cut off, or masked" in told(replace(captured, headers=headers))
-
-
-@pytest.mark.parametrize(
-    ("made_as", "taken_for"),
-    [("zoom", "slack"), ("intercom", "jira"), ("svix", "github"), ("bearer", "stripe")],
-)
-def test_another_scheme_of_the_table(made_as, taken_for):
-    secret = "whsec_c2VjcmV0LWtleQ==" if made_as == "svix" else SECRET
-
-    found = told(capture(made_as, secret=secret), taken_for, secret=secret)
-
-    assert re.search(rf"It verifies as [^:]*{made_as}[^:]*: choose that scheme instead of {taken_for}", found)
-
-
-def test_headers_of_another_scheme_whose_secret_is_not_this_one():
-    assert "The headers are those of slack" in told(capture("slack", secret="other"), "stripe")
-
-
-def test_a_timestamp_that_is_too_old_says_that_the_rest_is_right():
-    found = told(capture("slack", now=NOW - 412), "slack")
-
-    assert found.startswith("The timestamp is 412 s old; the tolerance is 300 s.")
-    assert "Secret and body are right" in found
-    assert "--now" in found
-
-
-@pytest.mark.parametrize("scheme", ["feishu", "dingtalk"])
-def test_the_same_of_senders_that_encrypt(scheme):
-    secret = sample_secret(scheme)
-    captured = capture(scheme, secret=secret, body=sample_body(scheme), now=NOW - 412)
-
-    assert "Secret and body are right" in told(captured, scheme, secret=secret)
-
-
-def test_a_timestamp_in_the_wrong_unit():
-    captured = capture("hmac", options={"header": "X-S", "template": "{timestamp}.{body}", "timestamp": _time("ms")})
-    options = {"header": "X-S", "template": "{timestamp}.{body}", "timestamp": _time("s")}
-
-    assert "The timestamp is in milliseconds; the scheme wants seconds." in told(captured, "hmac", options=options)
-
-
-def _time(unit):
-    return {"name": "X-Time", "unit": unit}
-
-
-def test_a_missing_header_and_those_that_look_like_it():
-    captured = Captured(headers={"x-my-signature": "a", "authorization": "b", "host": "c"}, body=BODY)
-
-    assert (
-        "Missing: x-hub-signature-256. Of the headers that came these look like signatures: authorization or"
-        in told(captured)
-    )
-    assert "no header looks like a signature" in told(replace(captured, headers={"host": "c"}))
-
-
-def test_a_header_that_a_program_wrote_in_its_own_way():
-    captured = capture()
-    headers = {"http_x_hub_signature_256": captured.headers["x-hub-signature-256"]}
-
-    assert "The header http_x_hub_signature_256 is x-hub-signature-256" in told(replace(captured, headers=headers))
-
-
-@pytest.mark.parametrize(
-    ("signed", "came", "sentence"),
-    [
-        ("https://x.example/a", "http://x.example/a", "signed the URL with https"),
-        ("http://x.example/a", "https://x.example/a", "signed the URL with http."),
-        ("https://x.example/a/", "https://x.example/a", "with a slash"),
-        ("https://x.example/a", "https://x.example/a/", "without a slash"),
-        ("https://x.example/a", "https://x.example/a?b=c", "without its query"),
-        ("https://x.example/a", "https://x.example:8443/a", "without the port"),
-        ("https://x.example:443/a", "https://x.example/a", "port 443"),
-        ("https://x.example/a b", "https://x.example/a%20b", "escapes decoded"),
-    ],
-)
-def test_a_url_that_is_not_the_senders(signed, came, sentence):
-    assert sentence in told(replace(capture("square", url=signed), url=came), "square")
-
-
-def test_a_url_that_was_not_given():
-    assert "with --url" in told(replace(capture("square"), url=""), "square")
-
-
-def test_a_method_that_is_not_the_senders():
-    found = sign("hubspot-v3", SECRET, b"[]", now=NOW, event_id="e", url=URL, method="PUT")
-
-    assert "signed the method PUT" in told(Captured(headers=found.headers, body=found.body, url=URL), "hubspot-v3")
-
-
-def test_when_nothing_helps_it_is_another_secret():
-    assert "a body that was changed in a way that cannot be undone" in told(capture(secret="entirely another"))
-
-
-def test_a_get_that_is_no_handshake():
-    assert "no handshake" in told(replace(capture(), method="GET"))
-
-
-def test_the_scheme_none_verifies_nothing():
-    assert told(Captured(headers={}, body=b"{}"), "none") == "The scheme none verifies nothing."
-
-
-def test_looking_at_a_request_confirms_no_subscription():
-    asked = []
-    careful = certificates_only(lambda url: asked.append(url) or b"")
-
-    with pytest.raises(FetchFailed):
-        careful("https://sns.us-east-1.amazonaws.com/?Action=ConfirmSubscription&Token=t")
-    assert (careful("https://sns.us-east-1.amazonaws.com/a.pem"), len(asked)) == (b"", 1)
-
-
-def test_what_cannot_be_fetched_is_said(receiver):
-    # It takes no GET.
-    for url, reason in ((receiver.url, "HTTP 501"), ("http://127.0.0.1:1/", "ConnectError"), ("http://[", ".+")):
-        with pytest.raises(FetchFailed, match=reason):
-            fetch(url)
-
-
-# What is said never helps a forger.
-
-
-@pytest.mark.parametrize("scheme", sorted(SCHEMES.keys() - {"none", "aws-sns"}))
-@given(data=st.data())
-def test_neither_secret_nor_signature_is_ever_said(scheme, data):
-    secret = sample_secret(scheme)
-    captured = capture(scheme, secret=secret, body=sample_body(scheme), headers=sample_headers(scheme))
-    pasted = public_part(scheme, secret)
-    mangle = data.draw(st.sampled_from(["body", "header", "secret", "age", "url"]))
-    changed, now = captured, NOW
-    if mangle == "body":
-        changed = replace(captured, body=data.draw(st.sampled_from([captured.body + b"\n", b"", b"{}"])))
-    elif mangle == "header":
-        name = data.draw(st.sampled_from(sorted(captured.headers)))
-        value = data.draw(st.sampled_from([None, "", "x", "v1=x", captured.headers[name] + "0"]))
-        changed = replace(captured, headers={**captured.headers, name: value} if value is not None else {})
-    elif mangle == "age":
-        now += 100_000
-    elif mangle == "secret" and isinstance(pasted, str):
-        pasted = data.draw(st.sampled_from([f" {pasted}", f'"{pasted}"', f"whsec_{pasted}"]))
-    else:
-        changed = replace(captured, url="")
-    setup = Setup(scheme=scheme, secret=pasted)
-
-    checked = check(changed, setup, now=now, fetch=no_fetch)
-    said = "" if checked.verified else " ".join(explain(changed, setup, checked, now=now, fetch=no_fetch))
-
-    parts = [
-        part
-        for value in captured.headers.values()
-        for part in re.split(r"[ ,=]", value)
-        if len(part) > 20 and not part.startswith("x-")
-    ]
-    parts += [part for part in re.split(r"[&=]", urlsplit(captured.url).query) if len(part) > 20]
-    for private in (*parts, *Setup(scheme=scheme, secret=secret).texts()):
-        assert private == "sample" or private not in said
-
-
-# The command.
 
 
 def run(*arguments, **environment):
@@ -369,8 +83,12 @@ def test_verify_a_handshake(tmp_path):
         ["verify"],
         ["verify", "--scheme", "github"],
         ["verify", "--scheme", "unheard-of", "--headers", "{h}"],
-        ["verify", "--scheme", "github", "--headers", "{bad}"],
-        ["verify", "--scheme", "github", "--headers", "{list}"],
+        ["verify", "--scheme", "github", "--secret", "x", "--headers", "{bad}"],
+        ["verify", "--scheme", "github", "--secret", "x", "--headers", "{list}"],
+        ["verify", "--scheme", "github", "--secret", "x", "--headers", "{none}"],
+        ["verify", "--scheme", "github", "--secret", "x", "--headers", "{latin}"],
+        ["verify", "--scheme", "github", "--secret", "x", "-H", "authorization Bearer SECRET"],
+        ["verify", "--scheme", "github", "--secret", "x", "-H", "a b: SECRET"],
         ["verify", "--scheme", "github", "--headers", "{h}", "--option", "no-equals-sign-SECRET"],
         ["verify", "--scheme", "github", "--headers", "{h}", "--options", "{SECRET"],
         ["verify", "--scheme", "github", "--headers", "{h}", "--options", "[]"],
@@ -384,9 +102,10 @@ def test_verify_a_handshake(tmp_path):
     ],
 )
 def test_a_wrong_question_has_status_2(tmp_path, arguments):
-    for name, text in (("h", "{}"), ("bad", "{"), ("list", "[1]")):
-        (tmp_path / name).write_text(text)
-    names = {f"{{{name}}}": str(tmp_path / name) for name in ("h", "bad", "list")}
+    files = {"h": "{}", "bad": "{", "list": "[1]", "none": "\n\n", "latin": "x: \u00e9"}
+    for name, text in files.items():
+        (tmp_path / name).write_text(text, "latin-1")
+    names = {f"{{{name}}}": str(tmp_path / name) for name in files}
 
     result = run(*(names.get(text, text) for text in arguments))
 
@@ -394,161 +113,88 @@ def test_a_wrong_question_has_status_2(tmp_path, arguments):
     assert "SECRET" not in result.output.replace("WEBHOOK_SECRET", "")
 
 
-# Vectors.
+# Headers as they were copied.
 
 
-def test_every_vector_of_the_repository_passes():
-    result = run("verify", "--vectors", str(VECTORS))
-
-    assert (result.exit_code, result.output) == (0, "51 passed, 0 failed\n")
+def lines_of(captured):
+    return [f"{name.title()}: {value}" for name, value in captured.headers.items()]
 
 
-def vector(**fields):
-    found = sign("github", SECRET, b"{}", now=NOW, event_id="e")
-    whole = {"id": "v", "scheme": "github", "secret": SECRET, "headers": found.headers, "method": "POST"}
-    return {**whole, "url": None, "body": "{}", "now": None, "valid": True, **fields}
-
-
-@pytest.mark.parametrize(
-    "fields",
-    [
-        {},
-        {"secret": ["other", SECRET]},
-        {"body": None, "body_b64": base64.b64encode(b"{}").decode()},
-        {"secret": "other", "valid": False},
-        {"secret": "", "valid": False},
-        {"secret": "[", "valid": False},
-        {"secret": "other", "either": True},
-        {"expect": {"plaintext": "{}"}},
-    ],
-)
-def test_vectors_that_pass(fields):
-    assert run_vectors([vector(**fields)], fetch=no_fetch) == (1, [])
+CURL = """* Connected to hooks.example.com (192.0.2.1) port 443
+> POST /hook?a=b HTTP/2
+> Host: hooks.example.com
+{sent}
+> Accept: */*
+>
+}} [2 bytes data]
+< HTTP/2 401
+< x-hub-signature-256: sha256=00
+<
+* Connection #0 to host hooks.example.com left intact
+"""
 
 
 @pytest.mark.parametrize(
-    ("fields", "sentence"),
+    "written",
     [
-        ({"secret": "another-secret"}, "must verify, and does not: the signature does not match"),
-        ({"valid": False}, "must not verify, and does"),
-        ({"expect": {"response_body": "x"}}, "response_body is not the one that is expected"),
-        ({"expect": {"response_json": {}}}, "response_json is not"),
-        ({"expect": {"response_status": 200}}, "response_status is not"),
-        ({"expect": {"plaintext": "x"}}, "plaintext is not"),
-        ({"expect": {"other": 1}}, "expects other, which nobody knows"),
+        pytest.param(lambda lines: "\n".join(lines), id="lines"),
+        pytest.param(lambda lines: "\r\n".join(["", *lines, "", ""]), id="CRLF"),
+        pytest.param(lambda lines: "\ufeff" + "\n".join(lines), id="byte order mark"),
+        pytest.param(lambda lines: "\n".join(["POST /hook HTTP/1.1", *lines, "", "not: a header"]), id="whole request"),
+        pytest.param(lambda lines: "\n".join([":method: POST", ":path: /", *lines]), id="HTTP/2"),
+        pytest.param(lambda lines: "\n".join(["X-Hub-Signature-256: sha256=00", *lines]), id="the last counts"),
+        pytest.param(lambda lines: "\n".join(line.replace(": ", ":") for line in lines), id="no space"),
+        pytest.param(lambda lines: CURL.format(sent="\n".join(f"> {line}" for line in lines)), id="curl -v"),
     ],
 )
-def test_vectors_that_fail(tmp_path, fields, sentence):
-    file = tmp_path / "v.json"
-    file.write_text(json.dumps([vector(**fields), vector(id="good")]))
+def test_headers_as_lines(recorded, tmp_path, written):
+    captured = capture()
+    command = [*recorded(captured), "--scheme", "github", "--secret", SECRET]
+    (tmp_path / "h.json").write_bytes(written(lines_of(captured)).encode())
 
-    result = run("verify", "--vectors", str(file))
+    result = run(*command)
 
-    assert result.exit_code == 1
-    assert f"v (github): {sentence}" in result.output
-    assert result.output.endswith("1 passed, 1 failed\n")
-    assert "another-secret" not in result.output
+    assert (result.exit_code, result.output) == (0, "github: verified\n")
 
 
-@pytest.mark.parametrize("fields", [{"body_b64": "?"}, {"body": 1}, {"headers": [1]}, {"secret": 1}, {"config": [1]}])
-def test_a_vector_that_is_none(fields):
-    with pytest.raises(BadVectors, match="vector v"):
-        run_vectors([vector(**fields)], fetch=no_fetch)
+def test_headers_one_by_one_come_after_those_of_the_file(recorded, tmp_path):
+    captured = capture()
+    files = recorded(replace(captured, headers={**captured.headers, "x-hub-signature-256": "sha256=00"}))
+    right = f"X-Hub-Signature-256: {captured.headers['x-hub-signature-256']}"
+    command = [*files, "--scheme", "github", "--secret", SECRET]
+
+    assert run(*command).exit_code == 1
+    assert run(*command, "-H", right).exit_code == 0
+    assert run(*[part for part in command if part not in {"--headers", files[2]}], "-H", right).exit_code == 0
 
 
-@pytest.mark.parametrize(
-    ("fields", "words"),
-    [
-        ({"vald": True}, "vald"),
-        ({"valid": None}, "true or false"),
-        ({"valid": "yes"}, "true or false"),
-        ({"scheme": "gitub", "valid": False}, "scheme"),
-    ],
-)
-def test_a_vector_that_is_misspelt_is_no_vector_that_passed(fields, words):
-    with pytest.raises(BadVectors, match=words):
-        run_vectors([vector(**fields)], fetch=no_fetch)
+@pytest.mark.parametrize("line", ["no colon SECRET", "two words: SECRET", ": SECRET"])
+def test_a_line_that_is_no_header_is_named_by_its_number_and_not_quoted(tmp_path, line):
+    (tmp_path / "h").write_text(f"Host: x\n{line}\n")
+
+    result = run("verify", "--scheme", "github", "--secret", "x", "--headers", str(tmp_path / "h"))
+
+    if line.startswith(":"):
+        # Of HTTP/2 the names that begin with a colon are no headers.
+        assert result.exit_code == 1
+    else:
+        assert (result.exit_code, "line 2 is not Name: value" in result.output) == (2, True)
+    assert "SECRET" not in result.output.replace("WEBHOOK_SECRET", "")
 
 
-def test_no_vectors_are_no_success():
-    with pytest.raises(BadVectors, match="empty"):
-        run_vectors([], fetch=no_fetch)
+# No secret.
 
 
-def test_an_exception_is_a_failure(monkeypatch):
-    monkeypatch.setattr("devhost.verify.check", lambda *_a, **_k: 1 / 0)
-
-    passed, failed = run_vectors([vector(either=True)], fetch=no_fetch)
-
-    assert (passed, failed[0].sentence) == (0, "raised ZeroDivisionError")
-
-
-# `send`.
-
-
-@pytest.fixture
-def receiver():
-    """Takes requests, answers as it is told, and echoes a header."""
-    taken = []
-
-    class Handler(BaseHTTPRequestHandler):
-        status = 200
-
-        def do_POST(self):
-            body = self.rfile.read(int(self.headers["content-length"]))
-            taken.append(Captured(headers={n.lower(): v for n, v in self.headers.items()}, body=body, url=self.path))
-            self.send_response(Handler.status)
-            self.end_headers()
-            self.wfile.write(b"taken " + self.headers.get("authorization", "").encode())
-
-        def log_message(self, *_args):
-            pass
-
-    server = HTTPServer(("127.0.0.1", 0), Handler)
-    thread = Thread(target=server.serve_forever)
-    thread.start()
-    server.taken, server.handler, server.url = taken, Handler, f"http://127.0.0.1:{server.server_port}/hook"
-    yield server
-    server.shutdown()
-    thread.join()
-    server.server_close()
-
-
+@pytest.mark.parametrize("secret", [[], ["--secret", ""], ["--secret", " \n"]], ids=["none", "empty", "blank"])
+@pytest.mark.parametrize("command", [["verify", "-H", "a: b"], ["send", "http://127.0.0.1:1/"]], ids=lambda c: c[0])
 @pytest.mark.parametrize("scheme", sorted(SCHEMES))
-def test_send_sends_what_verifies(receiver, scheme):
-    secret = sample_secret(scheme)
-    text = secret if isinstance(secret, str) else json.dumps(secret)
+def test_a_scheme_that_needs_a_secret_says_which_option_gives_it(scheme, command, secret):
+    result = run(*command, "--scheme", scheme, *secret, WEBHOOK_SECRET="")
 
-    result = run("send", "--scheme", scheme, "--secret", text, receiver.url)
-
-    assert (result.exit_code, "200 OK\ntaken" in result.output) == (0, True)
-    assert scheme == "aws-sns" or all(part not in result.output for part in Setup(scheme=scheme, secret=secret).texts())
-    if scheme not in {"none", "aws-sns"}:
-        captured = replace(receiver.taken[0], url=receiver.url + receiver.taken[0].url.removeprefix("/hook"))
-        assert check(
-            captured, Setup(scheme=scheme, secret=public_part(scheme, secret)), now=time.time(), fetch=no_fetch
-        ).verified
-
-
-def test_send_a_file_as_it_is_under_another_url(receiver, tmp_path):
-    (tmp_path / "body.json").write_bytes(b'{"a":\n1}')
-    command = ["send", "--scheme", "square", "--secret", SECRET, "--signed-url", "https://x.example/hook?a=b"]
-
-    assert run(*command, receiver.url, str(tmp_path / "body.json")).exit_code == 0
-    captured = replace(receiver.taken[0], url="https://x.example/hook?a=b")
-    assert captured.body == b'{"a":\n1}'
-    assert check(captured, Setup(scheme="square", secret=SECRET), now=NOW, fetch=no_fetch).verified
-
-
-def test_send_says_what_was_answered(receiver):
-    receiver.handler.status = 401
-
-    result = run("send", "--scheme", "github", "--secret", SECRET, receiver.url)
-
-    assert (result.exit_code, result.output) == (1, "401 Unauthorized\ntaken \n")
-
-
-def test_send_to_nobody(receiver):
-    result = run("send", "--scheme", "github", "--secret", SECRET, "http://127.0.0.1:1/")
-
-    assert (result.exit_code, result.output) == (1, "no answer: ConnectError\n")
+    if scheme == "none":
+        assert result.exit_code == 1
+        return
+    assert result.exit_code == 2
+    assert result.output.startswith("Usage: ")
+    assert f"{scheme} needs a secret. Give --secret" in result.output
+    assert isinstance(result.exception, SystemExit)

@@ -21,6 +21,7 @@ LOGGER = "kafka_bridge.dify.http"
 @dataclass
 class Session:
     endpoint_id: str | None = "endpoint-1"
+    app: object = None
 
 
 def platform_request(body=b"{}", method="POST", path="/webhook", query="", **environ):
@@ -178,6 +179,7 @@ def test_settings_that_were_never_saved_are_empty_settings():
         (errors.SettingsInvalid(["Topic: wrong."]), 500),
         (errors.Internal("0badcafe"), 500),
         (errors.Unavailable(Cause.QUEUE_FULL), 503),
+        (errors.CertificateUnreachable(), 503),
     ],
 )
 def test_an_error_of_ours_is_a_problem_document(error, status):

@@ -68,6 +68,25 @@ def test_a_refusal_is_logged(error, status):
     assert lines_of(outcome(error)) == [f"webhook answered {status}: endpoint endpoint-1, source shop: {error}"]
 
 
+def test_of_a_batch_the_event_at_fault_is_logged():
+    error = Unroutable("Event 2 of the batch: no topic.")
+    error.index = 1
+    batch = outcome(error, record=Record(topic="orders", value=b""))._replace(batch=True)
+    first, second = batch.events[0], batch.events[0]._replace(record=Record(topic="payments", value=b""))
+
+    (line,) = lines_of(batch._replace(events=(first, second)))
+    (early,) = lines_of(batch._replace(events=()))
+
+    assert ", topic payments, event evt_1: Event 2 of the batch: no topic." in line
+    assert ", topic" not in early
+
+
+def test_whatever_the_number_of_the_event_a_flood_is_a_few_lines():
+    refused = [outcome(TooLarge(f"Event {n} of the batch: too large."))._replace(batch=True) for n in range(1000)]
+
+    assert len(lines_of(*refused)) == 5
+
+
 def test_every_outcome_is_counted_by_its_slug_also_when_it_is_not_logged():
     journal = Journal(Ticking().clock)
     for _ in range(100):

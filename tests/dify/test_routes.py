@@ -4,12 +4,19 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from kafka_bridge.broker.loops import ThreadLoop
+from kafka_bridge.dify.afterrun import AfterRun
+from kafka_bridge.dify.apps import Apps
 from kafka_bridge.dify.call import Call
+from kafka_bridge.dify.consume import Consume
+from kafka_bridge.dify.consumers import Consumers
 from kafka_bridge.dify.health import Health
 from kafka_bridge.dify.hooks import compile_hook
 from kafka_bridge.dify.journal import Journal
 from kafka_bridge.dify.routes import MANAGEMENT, Routes
+from kafka_bridge.dify.runs import Runs
 from kafka_bridge.dify.webhooks import Webhooks
+from kafka_bridge.dispatch.slots import Slots
 from kafka_bridge.errors import (
     BridgeError,
     MethodNotAllowed,
@@ -34,8 +41,6 @@ MANAGED = {
     "/": {"GET", "HEAD"},
     "/login": {"POST"},
     "/logout": {"POST"},
-    "/dispatch": {"POST"},
-    "/consume": {"POST"},
     "/consumer": {"GET", "HEAD"},
     "/consumer/start": {"POST"},
     "/consumer/stop": {"POST"},
@@ -47,11 +52,20 @@ MANAGED = {
     "/stream": {"GET", "HEAD"},
     "/metrics": {"GET", "HEAD"},
 }
-ROUTES = PUBLIC | MANAGED
+# With the token they say that no app is chosen.
+CONSUMING = {"/dispatch": {"POST"}, "/consume": {"POST"}}
+ROUTES = PUBLIC | MANAGED | CONSUMING
 
 
 REGISTRY = Registry()
-TABLE = Routes(Webhooks(REGISTRY, Journal(clock_at(0)), clock_at(0), Dedupe(waiter=NoWaiter)), Health(REGISTRY))
+CLOCK, JOURNAL, LOOP = clock_at(0), Journal(clock_at(0)), ThreadLoop()
+RUNS = Runs(Apps(LOOP, CLOCK), Slots(1, LOOP), JOURNAL, loop=LOOP, clock=CLOCK)
+CONSUMERS = Consumers(lambda *_: None, REGISTRY, JOURNAL, loop=LOOP, clock=CLOCK, random=lambda: 0.5)
+TABLE = Routes(
+    Webhooks(REGISTRY, JOURNAL, CLOCK, Dedupe(waiter=NoWaiter), AfterRun(RUNS, CLOCK)),
+    Health(REGISTRY),
+    Consume(CONSUMERS, RUNS, CLOCK),
+)
 
 
 def dispatch(method, path, *, token="", hook=HOOK):
@@ -79,6 +93,16 @@ def test_a_management_path_asks_for_the_token_before_it_says_that_it_is_not_buil
         assert isinstance(refusal(method, path, token="wrong"), Unauthorized)
         assert isinstance(refusal(method, path, hook=no_token), TokenNotConfigured)
         assert isinstance(refusal(method, path, token=TOKEN), NotFound)
+
+
+@pytest.mark.parametrize("path", CONSUMING)
+def test_a_consuming_path_asks_for_the_token_before_anything_else(path):
+    no_token = compile_hook(saved(webhook_secret=""))
+
+    assert isinstance(refusal("POST", path), Unauthorized)
+    assert isinstance(refusal("POST", path, token="wrong"), Unauthorized)
+    assert isinstance(refusal("POST", path, hook=no_token), TokenNotConfigured)
+    assert "App to run: missing." in str(refusal("POST", path, token=TOKEN))
 
 
 def test_no_path_is_routed_that_the_contract_does_not_have():

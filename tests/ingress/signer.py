@@ -15,9 +15,10 @@ from devhost.signing import (
 from kafka_bridge.http import Inbound
 from kafka_bridge.ingress.encrypted import WeCom
 from kafka_bridge.ingress.feishu import SIGNATURE_HEADER, Feishu
+from kafka_bridge.ingress.outside import FetchFailed, Outside
 from kafka_bridge.ingress.schemes import SCHEMES
 from kafka_bridge.ingress.signatures import Signature
-from kafka_bridge.ingress.sns import FetchFailed, Sns
+from kafka_bridge.ingress.sns import Sns
 from kafka_bridge.ingress.source import compile_sources
 from kafka_bridge.ingress.tokens import Token
 from kafka_bridge.settings import endpoint
@@ -41,7 +42,7 @@ TIMED = [name for name in SIGNING if timestamp_of(name) is not None]
 def fetch(url):
     """The world outside, in which there is nothing but the certificate of our own messages."""
     if url != CERTIFICATE_URL:
-        raise FetchFailed("HTTP 404")
+        raise FetchFailed("HTTP 404", lasting=True)
     return sns_certificate()
 
 
@@ -59,7 +60,7 @@ def compiled(scheme, *, secret=None, **settings):
             | settings
         )
     )
-    sources, problems = compile_sources(parsed, fetch=fetch)
+    sources, problems = compile_sources(parsed, outside=Outside(fetch))
     assert ([str(problem) for problem in problems], parsed.problems) == ([], ())
     return sources["default"]
 

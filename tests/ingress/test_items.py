@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kafka_bridge.errors import Malformed, TooLarge
+from kafka_bridge.errors import Malformed, TooLarge, Unroutable
 from kafka_bridge.ingress import items
 from kafka_bridge.ingress.receive import answer
 from tests.ingress.signer import compiled, delivery
@@ -251,8 +251,80 @@ def test_an_item_above_the_clients_limit_is_named_and_nothing_is_published():
 
     outcome, records = took(body, NDJSON, limit_bytes=100)
     assert isinstance(outcome.error, TooLarge)
-    assert document(outcome)["detail"].startswith("Event 2 of the batch is above the client's limit for one record")
+    assert document(outcome)["detail"].startswith("Event 2 of the batch: the body is above the client's limit")
     assert records == []
+
+
+@pytest.mark.parametrize(
+    ("settings", "wrong", "detail"),
+    [
+        ({"topic": "{body.kind}"}, {"id": 9}, "the topic cannot be made: the event has no value for body kind."),
+        ({"topic": "{body.kind}"}, {"kind": "a b"}, "the topic that the event leads to is not a legal topic name."),
+        (
+            {"topic": "{body.kind}", "topic_allow": "orders"},
+            {"kind": "payments"},
+            "the topic that the event leads to is not among the allowed topics.",
+        ),
+        (
+            {"key": "{body.kind}"},
+            {"kind": "x" * 3000},
+            "the record key that the event leads to is longer than 2048 characters.",
+        ),
+    ],
+)
+@pytest.mark.parametrize("before", [0, 1, 4])
+def test_an_event_that_cannot_be_routed_is_named_by_its_number_and_nothing_is_published(
+    settings, wrong, detail, before
+):
+    source = compiled("none", sources='{"default": {"split": "items"}}', **settings)
+    right = {"kind": "orders"}
+    body = {"items": [right] * before + [wrong] + [right]}
+
+    outcome, records = took(body, "application/json", source)
+
+    assert (answer(outcome).status, records) == (422, [])
+    assert document(outcome)["detail"] == f"Event {before + 1} of the batch: {detail}"
+
+
+def test_an_event_that_is_no_batch_has_no_number():
+    outcome, _ = took({"id": 1}, "application/json", compiled("none", topic="{body.kind}"))
+
+    assert document(outcome)["detail"].startswith("The topic cannot be made")
+
+
+class Refusing(Broker):
+    """A broker that refuses the record with a value."""
+
+    def __init__(self, value, error):
+        super().__init__(error)
+        self.value = value
+
+    def __call__(self, records):
+        self.error.index = [record.value for record in records].index(self.value)
+        return super().__call__(records)
+
+
+@pytest.mark.parametrize("error", [TooLarge("The record is above the limit."), Unroutable("The topic refuses it.")])
+@pytest.mark.parametrize("dedupe_seconds", [0, 60])
+def test_the_event_whose_record_the_broker_refuses_is_named_by_its_number(error, dedupe_seconds):
+    routes = {"a": "drop"}
+    entry = {"default": {"routes": routes, "dedupe_seconds": dedupe_seconds}}
+    source = compiled("none", topic="t", sources=json.dumps(entry))
+    # The dropped one and, where copies are looked for, the copy are not among the records.
+    body = b'{"type":"a"}\n{"type":"b"}\n{"type":"b"}\n{"type":"c"}\n'
+    broker = Refusing(b'{"type":"c"}', error)
+
+    outcome = receive_at(request(body, {"content-type": NDJSON}), source, broker, now=NOW)
+
+    assert answer(outcome).status == error.status
+    assert document(outcome)["detail"] == f"Event 4 of the batch: {str(error)[0].lower()}{str(error)[1:]}"
+    assert outcome.error.index == 3
+
+
+def test_no_number_where_the_whole_batch_is_at_fault():
+    outcome = receive_at(request(b"1\n2\n", {"content-type": NDJSON}), compiled("none"), Broker(TooLarge()), now=NOW)
+
+    assert document(outcome)["detail"] == TooLarge.title
 
 
 def test_a_batch_may_be_larger_than_one_record():

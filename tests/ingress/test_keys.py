@@ -36,6 +36,60 @@ def opens(found, raw=KEY):
     return found.signed(b"data", [hmac_of(b"data", raw)])
 
 
+@pytest.mark.parametrize("count", [1, 2, 32, 64])
+@pytest.mark.parametrize("encoding", KEYS)
+def test_a_key_of_zeros_is_the_empty_key_and_refused(encoding, count):
+    raw = bytes(count)
+    texts = {"utf-8": raw.decode(), "hex": raw.hex(), "base64": base64.b64encode(raw).decode()}
+    texts["whsec"] = "whsec_" + texts["base64"]
+    assert hmac_of(b"data", raw) == hmac_of(b"data", b"")
+
+    with pytest.raises(BadSecret, match="nothing but zeros"):
+        key(texts[encoding], encoding)
+
+
+# Arithmetic on the curve of RFC 8032, as its section 6 writes it.
+P = 2**255 - 19
+D = -121665 * pow(121666, P - 2, P) % P
+GROUP = 2**252 + 27742317777372353535851937790883648493
+
+
+def added(one, other):
+    (x, y), (u, v) = one, other
+    both = D * x * u * y * v
+    return (x * v + u * y) * pow(1 + both, P - 2, P) % P, (y * v + x * u) * pow(1 - both, P - 2, P) % P
+
+
+def times(number, point):
+    found = (0, 1)
+    while number:
+        found = added(found, point) if number & 1 else found
+        point, number = added(point, point), number >> 1
+    return found
+
+
+def on_curve(y):
+    """A point with this y; None when there is none."""
+    square = (y * y - 1) * pow(D * y * y + 1, P - 2, P) % P
+    x = pow(square, (P + 3) // 8, P)
+    x = x if x * x % P == square else x * pow(2, (P - 1) // 4, P) % P
+    return (x, y) if x * x % P == square else None
+
+
+def test_every_public_key_under_which_anybody_can_sign_is_refused():
+    found = {times(GROUP, point)[1] for y in range(2, 60) if (point := on_curve(y))}
+    assert len(found) == 5
+    written = {y + more for y in found for more in (0, P) if y + more < 2**255}
+
+    for y in written:
+        for sign in (0, 1 << 255):
+            raw = (y + sign).to_bytes(32, "little")
+            for text, encoding in ((raw.hex(), "hex"), ("whpk_" + base64.b64encode(raw).decode(), "whsec")):
+                with pytest.raises(BadSecret) as caught:
+                    key(text, encoding, algorithm="ed25519")
+                assert "anybody can sign" in str(caught.value) or not any(raw)
+
+
 @pytest.mark.parametrize("encoding", KEYS)
 def test_a_key_is_decoded_as_its_encoding_says(encoding):
     assert opens(key(KEYS[encoding], encoding))

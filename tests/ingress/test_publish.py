@@ -1,22 +1,16 @@
 """Events that come again: what is published, what is answered, who waits for whom."""
 
-import threading
-
-import gevent
-import gevent.event
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kafka_bridge.broker.greenlets import GeventLoop
-from kafka_bridge.broker.loops import ThreadLoop
 from kafka_bridge.errors import Cause, Unavailable
 from kafka_bridge.events.envelope import Event
 from kafka_bridge.events.outcome import Taken
 from kafka_bridge.events.record import Delivery, Record
 from kafka_bridge.ingress.dedupe import Dedupe
 from kafka_bridge.ingress.publish import Planned, Publisher
-from tests.brokers import wait_until
+from tests.ingress.worlds import Greenlets, both
 from tests.stand_ins import Broker, NoWaiter, Ticking, publisher_to
 
 WINDOW_S = 300
@@ -174,52 +168,6 @@ class Gate:
         if self.error is not None:
             raise self.error
         return [Delivery("t", 0, 7, None) for _ in records]
-
-
-class Greenlets:
-    """The plugin's own way."""
-
-    event = gevent.event.Event
-
-    def __init__(self):
-        self.waiter = GeventLoop().waiter
-
-    def start(self, task):
-        return gevent.spawn(task)
-
-    def settle(self, condition):
-        with gevent.Timeout(10):
-            while not condition():
-                gevent.sleep(0)
-
-    def join(self, runs):
-        gevent.joinall(runs, timeout=10, raise_error=False)
-        assert all(run.dead for run in runs)
-
-
-class Threads:
-    """Outside the plugin."""
-
-    event = threading.Event
-
-    def __init__(self):
-        self.waiter = ThreadLoop().waiter
-
-    def start(self, task):
-        thread = threading.Thread(target=task, daemon=True)
-        thread.start()
-        return thread
-
-    def settle(self, condition):
-        wait_until(condition)
-
-    def join(self, runs):
-        for run in runs:
-            run.join(10)
-        assert not any(run.is_alive() for run in runs)
-
-
-both = pytest.mark.parametrize("make", [Greenlets, Threads])
 
 
 def runner(dedupe, send, results, name, *ids):

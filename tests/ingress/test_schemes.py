@@ -339,7 +339,7 @@ def test_a_signature_by_another_algorithm_is_refused(scheme, monkeypatch):
     for algorithm in {*ALGORITHMS} - {row.proof.algorithm}:
         with monkeypatch.context() as patched:
             other = row.changed(proof=replace(row.proof, algorithm=algorithm, stronger=None))
-            patched.setattr("devhost.signing.SCHEMES", {scheme: other})
+            patched.setattr("devhost.signing.rows.SCHEMES", {scheme: other})
             inbound = delivery(scheme)
         refused(scheme, inbound)
 

@@ -124,7 +124,7 @@ def test_a_changed_body_is_refused_whatever_the_parameters(delivery, tail):
 @given(deliveries())
 def test_another_key_is_refused_whatever_the_parameters(delivery):
     spec, inbound = delivery
-    other = {"hex": "00" * 16, "base64": "AAAA", "whsec": "whsec_AAAA", "utf-8": "AAAA"}[spec.key_encoding]
+    other = {"hex": "01" * 16, "base64": "AAAB", "whsec": "whsec_AAAB", "utf-8": "AAAA"}[spec.key_encoding]
 
     assert "does not match" in refused(spec, inbound, other)
     verify(spec, inbound, other, KEYS[spec.key_encoding])

@@ -7,57 +7,36 @@ from functools import cache
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa
-from cryptography.x509.oid import NameOID
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from kafka_bridge import web
-from kafka_bridge.errors import Unverified
+from kafka_bridge.errors import CertificateUnreachable, Unverified
 from kafka_bridge.http import Inbound
+from kafka_bridge.ingress.certificates import MAX_ASKED
 from kafka_bridge.ingress.content import Content, Location
 from kafka_bridge.ingress.keys import BadSecret
-from kafka_bridge.ingress.sns import MAX_CERTIFICATES, FetchFailed, Sns, no_fetch
+from kafka_bridge.ingress.outside import FetchFailed, Outside, no_fetch
+from kafka_bridge.ingress.receive import answer
+from kafka_bridge.ingress.sns import Sns
+from kafka_bridge.ingress.source import compile_sources
+from kafka_bridge.settings import endpoint
 from kafka_bridge.settings.sources import SourceSecret, parse_secret
+from tests.ingress.issuer import YEAR, Web, certificate, good_certificate, key
+from tests.stand_ins import NOW, Broker, receive_at, saved
 
-NOW = 1_700_000_000
 TOPIC = "arn:aws:sns:us-west-2:123456789012:MyTopic"
 SECRET = parse_secret(TOPIC)
 HOST = "https://sns.us-west-2.amazonaws.com"
 CERTIFICATE = f"{HOST}/SimpleNotificationService-f3ecfb7224c7233fe7bb5f59f96de52f.pem"
 SUBSCRIBE = f"{HOST}/?Action=ConfirmSubscription&TopicArn={TOPIC}&Token=2336412f37"
-YEAR = timedelta(days=365)
 any_text = st.text(st.characters(exclude_categories=[]))
 texts = st.text(st.characters(codec="utf-8"))
 
 
 # A sender written apart from the verifier, after the vendor's description.
-
-
-@cache
-def key():
-    return rsa.generate_private_key(public_exponent=65537, key_size=2048)
-
-
-def certificate(*, valid_from=-YEAR, valid_until=YEAR, of=None):
-    now, name = datetime.fromtimestamp(NOW, UTC), x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "sns.example")])
-    of = of or key()
-    builder = x509.CertificateBuilder(
-        issuer_name=name,
-        subject_name=name,
-        public_key=of.public_key(),
-        serial_number=1,
-        not_valid_before=now + valid_from,
-        not_valid_after=now + valid_until,
-    )
-    return builder.sign(of, hashes.SHA256()).public_bytes(serialization.Encoding.PEM)
-
-
-@cache
-def good_certificate():
-    return certificate()
 
 
 def at(age):
@@ -90,27 +69,13 @@ def signed(fields, *, by=None):
     return {**fields, "Signature": base64.b64encode(signature).decode()}
 
 
-class Web:
-    """In the place of the network."""
-
-    def __init__(self, answer=None):
-        self.answer = good_certificate() if answer is None else answer
-        self.asked = []
-
-    def __call__(self, url):
-        self.asked.append(url)
-        if isinstance(self.answer, Exception):
-            raise self.answer
-        return self.answer
-
-
 def content(body, headers=None):
     body = body if isinstance(body, bytes) else json.dumps(body).encode()
     return Content(Inbound(method="POST", path="/x", headers=headers or {"content-type": "text/plain"}, body=body))
 
 
 def verifier(fetch=None, secret=SECRET):
-    return Sns().with_fetch(fetch or Web()).verifier(secret)
+    return Sns().within(Outside(fetch or Web())).verifier(secret)
 
 
 def verify(body, fetch=None, *, now=NOW, secret=SECRET):
@@ -357,7 +322,7 @@ def test_nothing_is_fetched_from_anywhere_but_sns(url):
 def test_no_other_url_is_fetched(url):
     fetch = Web()
     with pytest.raises(Unverified):
-        verifier(fetch)._certificate(url, NOW)
+        verify({**signed_once(), "SigningCertURL": url, "Message": "forged"}, fetch)
     assert all("amazonaws.com" in asked for asked in fetch.asked)
 
 
@@ -384,16 +349,39 @@ def test_a_certificate_is_fetched_once():
     assert fetch.asked == [CERTIFICATE]
 
 
-def test_no_more_certificates_are_kept_than_a_few_and_the_oldest_goes_first():
+def test_a_flood_of_forged_messages_is_no_flood_of_requests_and_the_true_ones_still_verify():
+    def fetch(url):
+        asked.append(url)
+        if url != CERTIFICATE:
+            raise FetchFailed("HTTP 404", lasting=True)
+        return good_certificate()
+
+    asked: list[str] = []
+    one, true = verifier(fetch), signed(message())
+    one.verify(content(true), now=NOW)
+
+    for number in range(1000):
+        forged = {**true, "SigningCertURL": f"{HOST}/SimpleNotificationService-{number:032x}.pem"}
+        with pytest.raises((Unverified, CertificateUnreachable)):
+            one.verify(content(forged), now=NOW + number / 100)
+        one.verify(content(true), now=NOW + number / 100)
+
+    assert len(asked) == 1 + MAX_ASKED
+
+
+def test_certificates_of_amazon_in_forged_messages_do_not_push_out_the_one_that_verifies():
     fetch = Web()
-    one = verifier(fetch)
-    urls = [f"{HOST}/SimpleNotificationService-{number}.pem" for number in range(MAX_CERTIFICATES * 3)]
+    one, true = verifier(fetch), signed(message())
+    one.verify(content(true), now=NOW)
 
-    for url in urls:
-        one.verify(content(signed(message(SigningCertURL=url))), now=NOW)
-        assert len(one._certificates) <= MAX_CERTIFICATES
+    for number in range(1000):
+        forged = {**true, "Message": "forged", "SigningCertURL": f"{HOST}/SimpleNotificationService-{number % 200}.pem"}
+        with pytest.raises((Unverified, CertificateUnreachable)):
+            one.verify(content(forged), now=NOW)
+    one.verify(content(true), now=NOW)
 
-    assert list(one._certificates) == urls[-MAX_CERTIFICATES:]
+    assert len(fetch.asked) == 1 + MAX_ASKED
+    assert fetch.asked.count(CERTIFICATE) == 1
 
 
 @pytest.mark.parametrize(
@@ -414,26 +402,9 @@ def test_a_certificate_must_be_valid_now(dates, good):
         assert "expired" in refused(fields, fetch)
 
 
-def test_a_certificate_that_expires_while_it_is_kept_is_dropped():
-    fetch = Web(certificate(valid_until=timedelta(minutes=1)))
-    one = verifier(fetch)
-    one.verify(content(signed(message())), now=NOW)
-
-    with pytest.raises(Unverified):
-        one.verify(content(signed(message())), now=NOW + 61)
-
-    assert one._certificates == {}
-
-
 @pytest.mark.parametrize("pem", [b"", b"<html>", b"\xff" * 100, b"-----BEGIN CERTIFICATE-----\nAAAA\n"])
-def test_what_is_not_a_certificate_is_refused_and_not_kept(pem):
-    one = verifier(Web(pem))
-
-    with pytest.raises(Unverified) as caught:
-        one.verify(content(signed(message())), now=NOW)
-
-    assert "certificate" in caught.value.reason
-    assert one._certificates == {}
+def test_what_is_not_a_certificate_is_refused(pem):
+    assert "certificate" in refused(signed(message()), Web(pem))
 
 
 @given(st.data())
@@ -458,18 +429,35 @@ def test_a_certificate_of_another_kind_is_refused():
     assert "RSA" in refused(signed(message()), Web(pem))
 
 
-def test_a_certificate_that_cannot_be_fetched_is_asked_for_again():
-    fetch = Web(FetchFailed("HTTP 503"))
-    one = verifier(fetch)
-    for _ in range(2):
-        with pytest.raises(Unverified) as caught:
-            one.verify(content(signed(message())), now=NOW)
-        assert "HTTP 503" in caught.value.reason
+def test_a_message_whose_certificate_cannot_be_fetched_now_comes_again_and_is_verified():
+    fetch = Web(FetchFailed("ConnectError"))
+    source = compile_source(fetch)
+    inbound = content(signed(message())).inbound
+
+    outcome = receive_at(inbound, source, Broker(), now=NOW)
+
+    # SNS throws away what is answered with a 4xx.
+    assert (answer(outcome).status, answer(outcome).headers) == (503, (("Retry-After", "10"),))
+    assert outcome.error.hint == "the certificate cannot be fetched: ConnectError"
+    assert b"ConnectError" not in answer(outcome).body
     fetch.answer = good_certificate()
+    assert answer(receive_at(inbound, source, Broker(), now=NOW + 20)).status == 200
 
-    one.verify(content(signed(message())), now=NOW)
 
-    assert len(fetch.asked) == 3
+def test_a_message_whose_certificate_does_not_exist_is_not_verified():
+    outcome = receive_at(
+        content(signed(message())).inbound,
+        compile_source(Web(FetchFailed("HTTP 404", lasting=True))),
+        Broker(),
+        now=NOW,
+    )
+
+    assert (answer(outcome).status, outcome.reason) == (401, "the certificate cannot be fetched: HTTP 404")
+
+
+def compile_source(fetch):
+    settings = endpoint.parse(saved(scheme="aws-sns", webhook_secret=TOPIC))
+    return compile_sources(settings, outside=Outside(fetch))[0]["default"]
 
 
 def test_a_row_of_the_table_reaches_nothing():
@@ -477,15 +465,14 @@ def test_a_row_of_the_table_reaches_nothing():
         Sns().verifier(SECRET).verify(content(signed(message())), now=NOW)
 
     assert "fetched" in caught.value.reason
-    assert Sns() == Sns(no_fetch)
-    assert Sns().with_fetch(len).fetch is len
+    assert Sns() == Sns(Outside(no_fetch))
 
 
 # The confirmation.
 
 
 def confirm(fields, fetch):
-    return Sns().with_fetch(fetch).handshake(SECRET).signed(content(fields))
+    return Sns().within(Outside(fetch)).handshake(SECRET).signed(content(fields))
 
 
 def test_a_subscription_is_confirmed():
@@ -541,7 +528,7 @@ def test_no_other_url_confirms(url):
 @pytest.mark.parametrize("kind", ["Notification", "UnsubscribeConfirmation"])
 def test_nothing_else_is_confirmed(kind):
     fetch = Web(b"")
-    handshake = Sns().with_fetch(fetch).handshake(SECRET)
+    handshake = Sns().within(Outside(fetch)).handshake(SECRET)
     event = content(message(kind))
 
     assert handshake.unsigned(event, now=NOW) is None
@@ -610,12 +597,19 @@ def test_what_is_there_is_fetched_as_it_is():
     assert asked[0][1]["Accept-Encoding"] == "identity"
 
 
-@pytest.mark.parametrize("status", [201, 204, 302, 403, 404, 500])
-def test_another_status_is_a_failure_and_a_redirect_is_not_followed(status):
+@pytest.mark.parametrize(
+    ("status", "lasting"),
+    [
+        *[(status, True) for status in (201, 204, 302, 400, 403, 404, 410)],
+        *[(status, False) for status in (408, 429, 500, 503)],
+    ],
+)
+def test_another_status_is_a_failure_and_a_redirect_is_not_followed(status, lasting):
     with server(status, headers=[("Location", "/elsewhere")]) as (url, asked):
-        with pytest.raises(FetchFailed, match=f"HTTP {status}"):
+        with pytest.raises(FetchFailed, match=f"HTTP {status}") as caught:
             web.fetch(f"{url}/x.pem")
         assert len(asked) == 1
+    assert caught.value.lasting is lasting
 
 
 def test_no_more_is_read_than_a_certificate_has():
@@ -634,8 +628,9 @@ def test_a_server_that_drips_is_given_up(monkeypatch):
 def test_no_server_is_a_failure():
     with server() as (url, _):
         pass
-    with pytest.raises(FetchFailed, match="ConnectError"):
+    with pytest.raises(FetchFailed, match="ConnectError") as caught:
         web.fetch(url)
+    assert not caught.value.lasting
 
 
 @pytest.mark.parametrize("url", ["", "no-scheme", "ftp://127.0.0.1/", "http://", "http://[", "https://\ud800/"])

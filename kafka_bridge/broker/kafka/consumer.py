@@ -161,7 +161,7 @@ class KafkaConsumer:
         lag: dict[TopicPartition, int] = {}
         for at, offset in self.committed(partitions).items():
             with Translated():
-                low, high = watermarks(self._consumer, at)
+                low, high = watermarks(self._consumer, at, cached=at in self._ended)
             lag[at] = max(0, high - max(low, offset if offset is not None else low))
         return lag
 

@@ -1,0 +1,1 @@
+"""`python -m devhost`: a module per command."""

@@ -1,0 +1,170 @@
+"""`POST /consume`: one bounded window of the endpoint's consumer. `POST /dispatch`: records that the caller brings."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from http import HTTPStatus
+from types import MappingProxyType
+from typing import Final, NamedTuple
+
+import orjson
+
+from kafka_bridge.clock import Clock
+from kafka_bridge.dify.call import Call
+from kafka_bridge.dify.consumers import Consumers
+from kafka_bridge.dify.runs import Runs
+from kafka_bridge.dispatch.ended import Ended, Ending
+from kafka_bridge.dispatch.payload import read
+from kafka_bridge.dispatch.pushed import records_of
+from kafka_bridge.dispatch.window import Report
+from kafka_bridge.errors import Malformed, Unverified
+from kafka_bridge.events.record import Consumed
+from kafka_bridge.http import PROBLEM_JSON, Outbound, json_reply
+from kafka_bridge.ingress.content import Content
+
+MAX_RECORDS: Final = 100_000
+DEFAULT_RECORDS: Final = 1000
+# The platform ends a request after 600 s, and what was started may take its time after the window.
+MAX_SECONDS: Final = 300.0
+DEFAULT_SECONDS: Final = 20.0
+# Who brings records waits for a free slot as long as one run may take.
+START_S: Final = 240.0
+
+
+class Asked(NamedTuple):
+    """How large a window is to be. `wait`: also when there is nothing to consume."""
+
+    max_records: int
+    max_seconds: float
+    wait: bool
+
+
+class Consume:
+    """The handlers."""
+
+    def __init__(self, consumers: Consumers, runs: Runs, clock: Clock) -> None:
+        self._consumers = consumers
+        self._runs = runs
+        self._clock = clock
+
+    def consume(self, call: Call) -> Outbound:
+        """Pull: run what the group has not done yet, and say what became of it."""
+        call.authorize()
+        asked = asked_of(call.inbound.body)
+        plan = call.hook.consumption(topics=True)
+        dispatcher = self._consumers.lease(call.endpoint, plan, call.hook.settings.consume, call.hook.target())
+        until = self._clock.monotonic() + asked.max_seconds
+        report = dispatcher.run(
+            lambda task: self._runs.run(call, plan, read(task.consumed), until=until),
+            max_records=asked.max_records,
+            max_s=asked.max_seconds,
+            patient=asked.wait,
+        )
+        return json_reply(told(report))
+
+    def dispatch(self, call: Call) -> Outbound:
+        """Push: run the records in the body, and answer when all runs have ended. The caller keeps its offsets."""
+        self._admit(call)
+        plan = call.hook.consumption(topics=False)
+        records, many = records_of(call.inbound)
+        results = self._runs.run_all(call, plan, records, until=self._clock.monotonic() + START_S)
+        return answer(records, results, many=many)
+
+    def _admit(self, call: Call) -> None:
+        """Whoever has the token, or signs the body with the webhook secret. Raises what `authorize` does."""
+        verifier = call.hook.signed
+        if verifier is not None and not call.authorized:
+            try:
+                verifier.verify(Content(call.inbound), now=self._clock.now())
+            except Unverified:
+                pass
+            else:
+                return
+        call.authorize()
+
+
+def asked_of(body: bytes) -> Asked:
+    """The window that a body asks for; an empty one the usual. Raises Malformed."""
+    try:
+        document = orjson.loads(body) if body.strip() else {}
+    except orjson.JSONDecodeError as error:
+        raise Malformed("The body must be a JSON object, or empty.") from error
+    if not isinstance(document, dict):
+        raise Malformed("The body must be a JSON object, or empty.")
+    if document.keys() - {"max_records", "max_seconds", "wait"}:
+        raise Malformed("The body may have max_records, max_seconds and wait.")
+    records, seconds = document.get("max_records", DEFAULT_RECORDS), document.get("max_seconds", DEFAULT_SECONDS)
+    wait = document.get("wait", False)
+    if not isinstance(records, int) or isinstance(records, bool) or not 1 <= records <= MAX_RECORDS:
+        raise Malformed(f"max_records must be a whole number from 1 to {MAX_RECORDS}.")
+    if not isinstance(seconds, int | float) or isinstance(seconds, bool) or not 0 < seconds <= MAX_SECONDS:
+        raise Malformed(f"max_seconds must be a number above 0, and at most {MAX_SECONDS:.0f}.")
+    if not isinstance(wait, bool):
+        raise Malformed("wait must be true or false.")
+    return Asked(records, float(seconds), wait)
+
+
+def told(report: Report) -> Mapping[str, object]:
+    """What the caller of `/consume` is told."""
+    document: dict[str, object] = {**asdict(report.counts), "lag": report.lag, "ended_by": report.ended_by.value}
+    if report.reason:
+        document["reason"] = report.reason
+    if report.blocked:
+        document["blocked"] = {f"{at.topic}[{at.partition}]": reason for at, reason in report.blocked.items()}
+    return document
+
+
+# The status of the whole is that of the worst: what a person must mend, what heals by itself, what failed.
+_STATUS: Final[Mapping[Ending, HTTPStatus]] = MappingProxyType(
+    {
+        Ending.MISCONFIGURED: HTTPStatus.INTERNAL_SERVER_ERROR,
+        Ending.UNAVAILABLE: HTTPStatus.SERVICE_UNAVAILABLE,
+        Ending.UNKNOWN: HTTPStatus.BAD_GATEWAY,
+        Ending.FAILED: HTTPStatus.BAD_GATEWAY,
+        Ending.NOT_STARTED: HTTPStatus.SERVICE_UNAVAILABLE,
+        Ending.REFUSED: HTTPStatus.UNPROCESSABLE_ENTITY,
+        Ending.DONE: HTTPStatus.OK,
+    }
+)
+_TITLES: Final[Mapping[Ending, tuple[str, str]]] = MappingProxyType(
+    {
+        Ending.MISCONFIGURED: ("settings-invalid", "The app cannot be run"),
+        Ending.UNAVAILABLE: ("dify-unavailable", "Dify cannot run the app now"),
+        Ending.UNKNOWN: ("run-failed", "It is not known how the run ended"),
+        Ending.FAILED: ("run-failed", "The run failed"),
+        Ending.NOT_STARTED: ("not-run", "A record was not run"),
+        Ending.REFUSED: ("input-refused", "The app refuses the record's input"),
+    }
+)
+
+
+def answer(records: Sequence[Consumed], results: Sequence[Ended], *, many: bool) -> Outbound:
+    """The answer to `/dispatch`: 200 if and only if every run succeeded."""
+    each = [run_told(read(consumed).event_id, ended) for consumed, ended in zip(records, results, strict=True)]
+    body: Mapping[str, object] = {"count": len(each), "records": each} if many else each[0] if each else {"count": 0}
+    endings = {ended.ending for ended in results}
+    worst = next((ending for ending in _STATUS if ending in endings), Ending.DONE)
+    if worst is Ending.DONE:
+        return json_reply(body)
+    status = _STATUS[worst]
+    slug, title = _TITLES[worst]
+    problem = {
+        "type": f"urn:kafka-bridge:{slug}",
+        "title": title,
+        "status": status.value,
+        "detail": next(ended.error or title for ended in results if ended.ending is worst),
+        **body,
+    }
+    headers = (("Retry-After", "5"),) if status is HTTPStatus.SERVICE_UNAVAILABLE else ()
+    return Outbound(status, orjson.dumps(problem), PROBLEM_JSON, headers)
+
+
+def run_told(event_id: str, ended: Ended) -> dict[str, object]:
+    """One run, as answers have it."""
+    document: dict[str, object] = {"id": event_id, "run": ended.ending.value}
+    if ended.run_id:
+        document["run_id"] = ended.run_id
+    if ended.outputs is not None:
+        document["outputs"] = ended.outputs
+    if ended.error:
+        document["error"] = ended.error
+    return document

@@ -1,0 +1,95 @@
+"""Runs the endpoint's app while a request is open, a bounded number of times at once in the whole process."""
+
+from collections.abc import Sequence
+from typing import Final
+
+from kafka_bridge.broker.loops import Loop
+from kafka_bridge.clock import Clock
+from kafka_bridge.dify.apps import Apps
+from kafka_bridge.dify.call import Call
+from kafka_bridge.dify.journal import Journal
+from kafka_bridge.dispatch.ended import Ended, Ending
+from kafka_bridge.dispatch.payload import Payload, read
+from kafka_bridge.dispatch.plan import Plan
+from kafka_bridge.dispatch.pushed import units_of
+from kafka_bridge.dispatch.slots import Slots
+from kafka_bridge.events.record import Consumed
+from kafka_bridge.events.run import Ran
+
+# The SDK gives a call up after 250 s of silence, with an exception that says less.
+RUN_S: Final = 240.0
+
+
+class Runs:
+    """`run` waits for a slot; `run_all` keeps the order of keys. Neither raises."""
+
+    def __init__(self, apps: Apps, slots: Slots, journal: Journal, *, loop: Loop, clock: Clock) -> None:
+        self._apps = apps
+        self._slots = slots
+        self._journal = journal
+        self._loop = loop
+        self._clock = clock
+
+    def run(self, call: Call, plan: Plan, payload: Payload, *, until: float) -> Ended:
+        """One run; `until` (monotonic seconds) is when it must have started."""
+        if not self._slots.acquire(until - self._clock.monotonic()):
+            return Ended(Ending.NOT_STARTED, error="as many runs as there may be at once took too long")
+        try:
+            assert call.apps is not None
+            return self._apps.run(
+                call.apps,
+                endpoint=call.endpoint,
+                app_id=call.hook.settings.consume.app_id,
+                inputs=plan.inputs,
+                payload=payload,
+                timeout_s=RUN_S,
+            )
+        finally:
+            self._slots.release()
+
+    def run_all(self, call: Call, plan: Plan, records: list[Consumed], *, until: float) -> Sequence[Ended]:
+        """One run for each record; after one that is not done no other of its key."""
+        untried = Ended(Ending.NOT_STARTED, error="the record before it, of the same key, was not done")
+        results: list[Ended] = [untried] * len(records)
+        units = units_of(records)
+        workers = min(plan.policy.concurrency, len(records))
+        waiter, left = self._loop.waiter(), [workers]
+
+        def work() -> None:
+            try:
+                for unit in units:
+                    for number in unit:
+                        payload = read(records[number])
+                        results[number] = ended = self.run(call, plan, payload, until=until)
+                        self._journal.ran(call.endpoint, ran(payload, ended, time=self._clock.now()))
+                        if ended.ending is not Ending.DONE:
+                            break
+            finally:
+                left[0] -= 1
+                if not left[0]:
+                    waiter.wake()
+
+        for _ in range(workers):
+            self._loop.spawn(work)
+        # Each run has an end of its own.
+        while left[0]:
+            waiter.wait(RUN_S)
+        return results
+
+
+def ran(payload: Payload, ended: Ended, *, time: float, attempt: int = 1, dead_lettered: bool = False) -> Ran:
+    """What is recorded of a run."""
+    return Ran(
+        event_id=payload.event_id,
+        event_type=payload.event_type,
+        topic=payload.topic,
+        partition=payload.partition,
+        offset=payload.offset,
+        attempt=attempt,
+        ending=ended.ending.value,
+        run_id=ended.run_id,
+        error=ended.error,
+        duration_s=ended.duration_s,
+        time=time,
+        dead_lettered=dead_lettered,
+    )
