@@ -51,10 +51,10 @@ One line per module, lowest first; each imports only from lines above it (`tests
     standalone.{variables,flags}    the variables of the stand-alone worker; its command line
     standalone.{options,apps}       what they say; what is run for each record
     standalone.{tally,look,life}    what has happened; what happens now; from the first record to the last
-    standalone.{logs,progress}      log lines; the line at the foot of a terminal
-    standalone.{metrics,http}       the numbers for Prometheus; /health and /metrics
-    standalone.{signals,publishing} SIGTERM as something to wait for; what the worker writes to Kafka
-    standalone.produce              the test producer
+    standalone.{progress,metrics}   the line at the foot of a terminal; the numbers for Prometheus
+    standalone.http                 /health and /metrics
+    standalone.{logs,signals}       its log lines; SIGTERM as something to wait for
+    standalone.{publishing,produce}  what it writes to Kafka; the test producer
     worker                          the stand-alone worker: entry point and composition
     dify.{hooks,apps}               a configured endpoint; runs through the session of a request
     dify.{call,journal}             one request to an endpoint; the log lines

@@ -2,7 +2,6 @@
 
 import os
 from collections.abc import Callable, Mapping
-from pathlib import Path
 from typing import Any, Final
 
 import click
@@ -11,7 +10,7 @@ from dotenv import load_dotenv
 from kafka_bridge.errors import BridgeError, SettingsInvalid
 from kafka_bridge.standalone.variables import VARIABLES, Section, Variable, in_our_words
 
-ENV_FILE: Final = Path(".env")
+ENV_FILE: Final = ".env"
 
 type Decorated = Callable[..., Any]
 
