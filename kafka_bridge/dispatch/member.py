@@ -3,7 +3,8 @@
 Everything the consumer does may block, so all of it happens here; whatever is decided is decided on the loop, by the
 `Desk`. A partition that is revoked drains first: nothing more of it is started, what runs may end, what is done is
 committed, and only then is it let go. After `DRAIN_S` it is let go as it is, and its unfinished records run again at
-their next owner.
+their next owner. Likewise all of them at the end; polling goes on meanwhile, because a group that is being balanced
+takes no commit from who does not take part.
 """
 
 import logging
@@ -72,6 +73,7 @@ class Member:
         self._wanted: set[TopicPartition] = set()
         self._paused: set[TopicPartition] = set()
         self._full_since: float | None = None
+        self._drained_by: float | None = None
         self._patience_s = REBUILD_S
 
     def stop(self) -> None:
@@ -155,6 +157,25 @@ class Member:
             if inquiries:
                 self._answer(inquiries, consumer)
             records = () if self._holds() else self._poll(consumer)
+        self._drain(consumer)
+
+    def _drain(self, consumer: Consumer) -> None:
+        """Before the farewell: let what runs end, and commit. What is read meanwhile is somebody else's."""
+        self._drained_by = self._clock.monotonic() + DRAIN_S
+        commit_at = 0.0
+        while (now := self._clock.monotonic()) < self._drained_by:
+            ready = self._loop.call(self._desk.committable)
+            if not self._loop.call(partial(self._desk.in_flight, sorted(self._ours))):
+                if not ready:
+                    return
+                if now >= commit_at:
+                    commit_at = now + POLL_S
+                    self._commit(consumer, ready)
+                    continue
+            self._wanted |= self._ours
+            self._poll(consumer)
+            # A write that failed may be due again.
+            self._loop.call(partial(self._desk.arrived, (), at_end=False))
 
     def _holds(self) -> bool:
         """Whether to wait for room in the buffer without a poll."""
@@ -225,7 +246,7 @@ class Member:
         if not partitions:
             return
         self._loop.call(partial(self._desk.revoked, partitions))
-        deadline = self._clock.monotonic() + DRAIN_S
+        deadline = self._drained_by or self._clock.monotonic() + DRAIN_S
         while self._loop.call(partial(self._desk.in_flight, partitions)) and self._clock.monotonic() < deadline:
             self._loop.rest(_LOOK_S)
         ready = self._loop.call(self._desk.committable)
