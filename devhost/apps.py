@@ -36,7 +36,7 @@ _PARAMETERS: Final[Mapping[str, object]] = {
 
 
 class AppError(Exception):
-    """`str()` is the text that the plugin gets."""
+    """`str()` is the text that the plugin gets. An app may raise it too, to stand for a Dify that is down."""
 
 
 def load_app(reference: str) -> tuple[str, App]:
@@ -67,7 +67,8 @@ class Apps:
     ) -> list[dict[str, object]]:
         """Run the app: one result, or the events of a stream. Raises AppError.
 
-        A function that raises is a failed run. Of a workflow that is an answer like any other, of a chatflow an error.
+        A function that raises anything else is a failed run. Of a workflow that is an answer like any other, of a
+        chatflow an error.
         """
         app = self._find(app_id, _refusal("app not found"))
         mode = getattr(app, "mode", "workflow")
@@ -166,7 +167,7 @@ def _conversation(
 
 
 async def _outcome(app: App, inputs: dict[str, object]) -> tuple[str, dict[str, object], str | None]:
-    """Status, outputs and error of one run."""
+    """Status, outputs and error of one run. Raises AppError."""
     try:
         if inspect.iscoroutinefunction(app):
             outputs = dict(await app(inputs))
@@ -174,5 +175,8 @@ async def _outcome(app: App, inputs: dict[str, object]) -> tuple[str, dict[str, 
             outputs = dict(await asyncio.to_thread(app, inputs))  # type: ignore[arg-type]
         # What is no JSON is a failed run too.
         return "succeeded", orjson.loads(orjson.dumps(outputs)), None
+    except AppError:
+        # What Dify itself would say: that it is down, say.
+        raise
     except Exception as error:  # noqa: BLE001 - somebody else's function: whatever it raises is a failed run
         return "failed", {}, str(error) or type(error).__name__

@@ -29,6 +29,8 @@ _MAX_HEADER_BYTES: Final = 1024 * 1024
 _GRACE_S: Final = 1.0
 # The setting that a host fills in with its own broker, in a plugin that declares it.
 _BROKER_SETTING: Final = "bootstrap_servers"
+# The same for an only app: which one is meant is clear.
+_APP_SETTING: Final = "app"
 
 
 @dataclass(kw_only=True)
@@ -117,8 +119,10 @@ class Host:
             self._broker.close()
 
     def endpoint(self, hook: str, settings: Mapping[str, object]) -> Endpoint:
-        """An endpoint with these settings; without servers it writes to this host's broker."""
-        defaults = {_BROKER_SETTING: self.bootstrap} if self._lacks_broker(settings) else {}
+        """An endpoint with these settings; without servers it writes to this host's broker, without an app runs its."""
+        defaults: dict[str, object] = {_BROKER_SETTING: self.bootstrap} if self._lacks_broker(settings) else {}
+        if _APP_SETTING in self._manifest.settings and len(self._options.apps) == 1:
+            defaults[_APP_SETTING] = {"app_id": next(iter(self._options.apps))}
         return Endpoint(hook, {**defaults, **settings})
 
     def _lacks_broker(self, settings: Mapping[str, object]) -> bool:

@@ -42,7 +42,8 @@ One line per module, lowest first; each imports only from lines above it (`tests
     broker.{loops,greenlets,trust}  greenlets or threads; whose certificates are trusted
     broker.kafka                    the ports on confluent_kafka
     broker.{pump,batch,bridge}      a native thread per producer; what one caller has sent; one wake-up per report
-    dispatch.{slots,desk,member}    how many runs at once; what a consumer tells; the thread that owns it
+    dispatch.{slots,gate}           how many runs at once; where a driver waits
+    dispatch.{desk,member}          what a consumer tells; the thread that owns it
     dispatch.{news,writer}          the dispatcher's log lines; writes results and dead letters
     dispatch.worker                 carries out what the engine decides
     broker.registry                 who shares a producer
@@ -56,7 +57,7 @@ One line per module, lowest first; each imports only from lines above it (`tests
     standalone.{logs,signals}       its log lines; SIGTERM as something to wait for
     standalone.{publishing,produce}  what it writes to Kafka; the test producer
     worker                          the stand-alone worker: entry point and composition
-    dify.{hooks,apps}               a configured endpoint; runs through the session of a request
+    dify.{hooks,apps,caller}        a configured endpoint; runs through a request's session; who waits for them
     dify.{call,journal}             one request to an endpoint; the log lines
     dify.{runs,consumers}           runs while a request is open; the endpoints' members of groups
     dify.{consume,afterrun}         one window, or records that are brought; runs within a sender's request

@@ -48,7 +48,7 @@ LAYERS = [
     "ingress.receive",
     "broker.loops broker.trust",
     "broker.pump broker.greenlets broker.batch dispatch.desk",
-    "broker.bridge dispatch.slots dispatch.member dispatch.news dispatch.writer",
+    "broker.bridge dispatch.gate dispatch.slots dispatch.member dispatch.news dispatch.writer",
     "dispatch.worker",
     "broker.registry broker.kafka.partitions broker.kafka.translate",
     "broker.kafka.admin broker.kafka.consumer broker.kafka.producer",
@@ -57,7 +57,7 @@ LAYERS = [
     "standalone.flags standalone.options standalone.apps standalone.look",
     "standalone.metrics standalone.http standalone.progress standalone.life",
     "worker",
-    "dify.hooks dify.apps",
+    "dify.hooks dify.apps dify.caller",
     "dify.call dify.journal",
     "dify.runs",
     "dify.consumers",
@@ -71,9 +71,9 @@ LAYERS = [
 EDGES = {
     "broker": "batch bridge greenlets loops pump registry trust",
     "broker.kafka": "admin consumer partitions producer translate",
-    "dispatch": "desk member news slots worker writer",
+    "dispatch": "desk gate member news slots worker writer",
     "standalone": "apps flags http life logs look metrics produce progress publishing signals tally",
-    "dify": "afterrun app apps call consume consumers health hooks http journal routes runs webhooks",
+    "dify": "afterrun app apps call caller consume consumers health hooks http journal routes runs webhooks",
 }
 NOT_PURE = sorted(
     [

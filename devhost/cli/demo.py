@@ -5,7 +5,7 @@ import sys
 import click
 
 from devhost.cli.terminal import console, port_taken
-from devhost.demo import run_demo
+from devhost.demo.run import run_demo
 from devhost.process import NotRunning
 
 

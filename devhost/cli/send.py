@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 import click
 import httpx
 
-from devhost.cli.sender import option_option, options_option, scheme_option, secret_option, setup_of
+from devhost.cli.sender import option_option, options_option, scheme_option, secret_option, setup_of, url_of
 from devhost.cli.terminal import console
 from devhost.signing import CannotSign, public_part, sample_body, sample_headers, sign, with_type
 from devhost.verify import Setup, hidden
@@ -24,8 +24,8 @@ from kafka_bridge.ingress.schemes import SCHEMES
 @option_option
 @options_option
 @click.option("--type", "event_type", metavar="EVENT", help="The event's type, where the sender has a place for it.")
-@click.option("--signed-url", default="", metavar="URL", help="The whole URL that the sender signs.")
-@click.argument("url")
+@click.option("--signed-url", default="", metavar="URL", callback=url_of, help="The whole URL that the sender signs.")
+@click.argument("url", callback=url_of)
 @click.argument("body", required=False, type=click.Path(exists=True, dir_okay=False, path_type=Path))
 def send(
     *,
@@ -85,7 +85,9 @@ def _sent(url: str, headers: Mapping[str, str], body: bytes, setup: Setup) -> in
     here = urlsplit(url).hostname in {"localhost", "127.0.0.1", "::1"}
     try:
         with httpx.Client(timeout=30, trust_env=not here) as client:
-            response = client.post(url, content=body, headers=dict(headers))
+            response = client.post(
+                url, content=body, headers=[(name.encode(), text.encode()) for name, text in headers.items()]
+            )
     except (httpx.HTTPError, httpx.InvalidURL, OSError, ValueError) as error:
         console.print(f"no answer: {type(error).__name__}", style="red", markup=False)
         return 1

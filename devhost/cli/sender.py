@@ -3,6 +3,7 @@
 import json
 from collections.abc import Mapping
 from typing import Any
+from urllib.parse import urlsplit
 
 import click
 
@@ -24,6 +25,15 @@ def _options(_context: click.Context, parameter: click.Parameter, value: Any) ->
     if not isinstance(options, dict):
         raise click.BadParameter("must be a JSON object", param=parameter)
     return options
+
+
+def url_of(_context: click.Context, _parameter: click.Parameter, value: str) -> str:
+    """A URL that can be read."""
+    try:
+        urlsplit(value)
+    except ValueError as error:
+        raise click.BadParameter("is no URL") from error
+    return value
 
 
 def _json_or_text(text: str) -> object:

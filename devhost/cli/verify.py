@@ -5,14 +5,25 @@ import sys
 import time
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Final
 
 import click
 
 from devhost.cli.captured import headers_of
-from devhost.cli.sender import option_option, options_option, scheme_option, secret_option, setup_of
+from devhost.cli.sender import option_option, options_option, scheme_option, secret_option, setup_of, url_of
 from devhost.cli.terminal import console
 from devhost.verify import BadVectors, Captured, certificates_only, check, explain, hidden, run_vectors
 from kafka_bridge.web import fetch
+
+# The last second of the year 9999, after which no calendar goes on.
+_LAST_S: Final = 253_402_300_799
+
+
+def _moment(_context: click.Context, _parameter: click.Parameter, value: float | None) -> float | None:
+    # Written so that a number that is none fails, too.
+    if value is not None and not 0 <= value <= _LAST_S:
+        raise click.BadParameter("is a time in seconds since 1970")
+    return value
 
 
 @click.command()
@@ -39,9 +50,17 @@ from kafka_bridge.web import fetch
     metavar="FILE",
     help="The request's body, byte for byte; none without it.",
 )
-@click.option("--url", default="", metavar="URL", help="The URL that the sender called, query included.")
+@click.option(
+    "--url", default="", metavar="URL", callback=url_of, help="The URL that the sender called, query included."
+)
 @click.option("--method", default="POST", show_default=True)
-@click.option("--now", type=float, metavar="UNIX", help="Check as of this time, in seconds; the present without it.")
+@click.option(
+    "--now",
+    type=float,
+    metavar="UNIX",
+    callback=_moment,
+    help="Check as of this time, in seconds; the present without it.",
+)
 @click.option(
     "--vectors",
     type=click.Path(exists=True, dir_okay=False, path_type=Path),
@@ -90,7 +109,7 @@ def verify(
 def _verified_vectors(path: Path) -> int:
     try:
         passed, failed = run_vectors(json.loads(path.read_bytes()), fetch=certificates_only(fetch))
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise click.BadParameter(f"{path} is not JSON", param_hint="--vectors") from error
     except BadVectors as error:
         raise click.BadParameter(f"{path}: {error}", param_hint="--vectors") from error

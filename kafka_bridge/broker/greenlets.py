@@ -15,7 +15,7 @@ from gevent import getcurrent, monkey
 from gevent.hub import Waiter as HubWaiter
 from gevent.hub import get_hub
 
-from kafka_bridge.broker.loops import Lookout, Task, Waiter
+from kafka_bridge.broker.loops import Interrupted, Lookout, Task, Waiter
 
 _sleep = monkey.get_original("time", "sleep")
 _start_new_thread = monkey.get_original("_thread", "start_new_thread")
@@ -140,3 +140,22 @@ class GeventLoop:
             raise TimeoutError from None
         finally:
             timeout.close()
+
+    @contextmanager
+    def interruptible(self) -> Iterator[Task]:
+        # Never started: it only has to be nobody else's exception.
+        signal, caller, inside = gevent.Timeout(), getcurrent(), [True]
+
+        def throw() -> None:
+            if inside:
+                caller.throw(signal)
+
+        try:
+            # Thrown by the hub, where the block waits: who interrupts goes on.
+            yield lambda: self._hub.loop.run_callback(throw)
+        except gevent.Timeout as raised:
+            if raised is not signal:
+                raise
+            raise Interrupted from None
+        finally:
+            inside.clear()

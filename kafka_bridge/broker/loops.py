@@ -13,6 +13,10 @@ from typing import Protocol
 type Task = Callable[[], None]
 
 
+class Interrupted(Exception):
+    """What was under way in a block of `interruptible` is not waited for any more."""
+
+
 class Waiter(Protocol):
     """Parks one caller."""
 
@@ -66,6 +70,12 @@ class Loop(Protocol):
         """Leave the block after `seconds`, wherever it waits, with a TimeoutError.
 
         Only a greenlet can be interrupted. In threads this does nothing: what is called there has its own timeout.
+        """
+
+    def interruptible(self) -> AbstractContextManager[Task]:
+        """Leave the block, wherever it waits, with Interrupted when what it gives is called, on the loop.
+
+        In threads this does nothing either.
         """
 
 
@@ -128,3 +138,6 @@ class ThreadLoop:
 
     def deadline(self, seconds: float) -> AbstractContextManager[None]:  # noqa: ARG002
         return nullcontext()
+
+    def interruptible(self) -> AbstractContextManager[Task]:
+        return nullcontext(lambda: None)

@@ -9,7 +9,7 @@ import orjson
 
 from kafka_bridge.clock import Clock
 from kafka_bridge.dify.call import Call
-from kafka_bridge.dify.consume import run_told
+from kafka_bridge.dify.consume import tell
 from kafka_bridge.dify.runs import Runs
 from kafka_bridge.dispatch.ended import Ended, Ending
 from kafka_bridge.errors import SettingsInvalid
@@ -38,8 +38,7 @@ class AfterRun:
         results = self._run(call, [_consumed(outcome.events[n]) for n in fresh])
         document = orjson.loads(outbound.body)
         told = document["records"] if outcome.batch else [document]
-        for n, ended in zip(fresh, results, strict=True):
-            told[n].update(run_told(outcome.events[n].event.id, ended))
+        tell([told[n] for n in fresh], results)
         return outbound._replace(body=orjson.dumps(document))
 
     def _run(self, call: Call, records: list[Consumed]) -> list[Ended]:

@@ -15,7 +15,7 @@ class Call(NamedTuple):
 
     `endpoint` is the platform's id of the hook: whatever is kept per endpoint is kept under it. `name` is the last part
     of the path where the route has one (a source, an event). `apps` is the session's, and works while the request is
-    open.
+    open; `ask` asks the session for nothing, and returns or raises as long as that is so.
     """
 
     inbound: Inbound
@@ -23,6 +23,7 @@ class Call(NamedTuple):
     endpoint: str
     name: str = ""
     apps: SessionApps | None = None
+    ask: Callable[[], object] = lambda: None
 
     @property
     def authorized(self) -> bool:

@@ -16,8 +16,7 @@ from kafka_bridge.dispatch.ended import Ended, Ending
 from kafka_bridge.dispatch.payload import read
 from kafka_bridge.dispatch.pushed import records_of
 from kafka_bridge.dispatch.window import Report
-from kafka_bridge.errors import Malformed, Unverified
-from kafka_bridge.events.record import Consumed
+from kafka_bridge.errors import Malformed, TooLarge, Unverified
 from kafka_bridge.http import PROBLEM_JSON, Outbound, json_reply
 from kafka_bridge.ingress.content import Content
 
@@ -28,6 +27,10 @@ MAX_SECONDS: Final = 300.0
 DEFAULT_SECONDS: Final = 20.0
 # Who brings records waits for a free slot as long as one run may take.
 START_S: Final = 240.0
+# A longer answer would not be given (`http.MAX_ANSWER_BYTES`), and whoever does not get one brings the records again.
+MAX_TOLD_BYTES: Final = 900_000
+# What is said of a record besides its id, outputs and error.
+TOLD_BYTES: Final = 120
 
 
 class Asked(NamedTuple):
@@ -53,12 +56,13 @@ class Consume:
         plan = call.hook.consumption(topics=True)
         dispatcher = self._consumers.lease(call.endpoint, plan, call.hook.settings.consume, call.hook.target())
         until = self._clock.monotonic() + asked.max_seconds
-        report = dispatcher.run(
-            lambda task: self._runs.run(call, plan, read(task.consumed), until=until),
-            max_records=asked.max_records,
-            max_s=asked.max_seconds,
-            patient=asked.wait,
-        )
+        with self._runs.attended(call, on_gone=dispatcher.close) as caller:
+            report = dispatcher.run(
+                lambda task: self._runs.run(call, caller, plan, read(task.consumed), until=until),
+                max_records=asked.max_records,
+                max_s=asked.max_seconds,
+                patient=asked.wait,
+            )
         return json_reply(told(report))
 
     def dispatch(self, call: Call) -> Outbound:
@@ -66,8 +70,10 @@ class Consume:
         self._admit(call)
         plan = call.hook.consumption(topics=False)
         records, many = records_of(call.inbound)
+        ids = [read(consumed).event_id for consumed in records]
+        _check_answer(ids)
         results = self._runs.run_all(call, plan, records, until=self._clock.monotonic() + START_S)
-        return answer(records, results, many=many)
+        return answer(ids, results, many=many)
 
     def _admit(self, call: Call) -> None:
         """Whoever has the token, or signs the body with the webhook secret. Raises what `authorize` does."""
@@ -137,9 +143,10 @@ _TITLES: Final[Mapping[Ending, tuple[str, str]]] = MappingProxyType(
 )
 
 
-def answer(records: Sequence[Consumed], results: Sequence[Ended], *, many: bool) -> Outbound:
+def answer(ids: Sequence[str], results: Sequence[Ended], *, many: bool) -> Outbound:
     """The answer to `/dispatch`: 200 if and only if every run succeeded."""
-    each = [run_told(read(consumed).event_id, ended) for consumed, ended in zip(records, results, strict=True)]
+    each: list[dict[str, object]] = [{"id": event_id} for event_id in ids]
+    tell(each, results)
     body: Mapping[str, object] = {"count": len(each), "records": each} if many else each[0] if each else {"count": 0}
     endings = {ended.ending for ended in results}
     worst = next((ending for ending in _STATUS if ending in endings), Ending.DONE)
@@ -158,13 +165,29 @@ def answer(records: Sequence[Consumed], results: Sequence[Ended], *, many: bool)
     return Outbound(status, orjson.dumps(problem), PROBLEM_JSON, headers)
 
 
-def run_told(event_id: str, ended: Ended) -> dict[str, object]:
-    """One run, as answers have it."""
-    document: dict[str, object] = {"id": event_id, "run": ended.ending.value}
-    if ended.run_id:
-        document["run_id"] = ended.run_id
-    if ended.outputs is not None:
-        document["outputs"] = ended.outputs
-    if ended.error:
-        document["error"] = ended.error
-    return document
+def tell(documents: Sequence[dict[str, object]], results: Sequence[Ended]) -> None:
+    """Put into what is said of each record how its run ended.
+
+    Outputs and errors that would make the answer too long are left out: the runs have been, whatever can be told.
+    """
+    for document, ended in zip(documents, results, strict=True):
+        document["run"] = ended.ending.value
+        if ended.run_id:
+            document["run_id"] = ended.run_id
+    left = MAX_TOLD_BYTES - len(orjson.dumps(documents))
+    for document, ended in zip(documents, results, strict=True):
+        left_out = []
+        for name, value in (("outputs", ended.outputs), ("error", ended.error or None)):
+            size = 0 if value is None else len(orjson.dumps({name: value}))
+            if size > left:
+                left_out.append(name)
+            elif value is not None:
+                document[name] = value
+                left -= size
+        if left_out:
+            document["left_out"] = left_out
+
+
+def _check_answer(ids: Sequence[str]) -> None:
+    if len(orjson.dumps(ids)) + len(ids) * TOLD_BYTES > MAX_TOLD_BYTES:
+        raise TooLarge("The answer to so many records would be too long: bring fewer at once.")

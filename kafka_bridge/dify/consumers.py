@@ -22,6 +22,8 @@ from kafka_bridge.settings.endpoint import ConsumeSettings
 
 # Each has a thread, a few sockets and up to 8 MiB of what it has fetched.
 MAX_CONSUMERS: Final = 32
+# What one may have read and not run yet: many share the process's memory.
+BUFFER_BYTES: Final = 4 * 1024 * 1024
 # Longer than the pause between two calls of whoever calls often; shorter, and each would join anew.
 IDLE_S: Final = 30.0
 SEND_S: Final = 9.0
@@ -69,7 +71,7 @@ class Consumers:
     def _make(self, endpoint: str, plan: Plan, cluster: Cluster) -> Dispatcher:
         roomy = config.roomy(cluster)
         return Dispatcher(
-            replace(plan, name=f"endpoint {endpoint}"),
+            replace(plan, name=f"endpoint {endpoint}", policy=replace(plan.policy, buffer_bytes=BUFFER_BYTES)),
             make_consumer=lambda: self._make_consumer(cluster, plan),
             send=lambda records: self._registry.lease(roomy).send_all(records, timeout_s=SEND_S),
             listener=_Listener(endpoint, self._journal, self._clock),

@@ -1,12 +1,15 @@
 """Runs the endpoint's app while a request is open, a bounded number of times at once in the whole process."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from functools import partial
 from typing import Final
 
-from kafka_bridge.broker.loops import Loop
+from kafka_bridge.broker.loops import Interrupted, Loop, Task
 from kafka_bridge.clock import Clock
 from kafka_bridge.dify.apps import Apps
 from kafka_bridge.dify.call import Call
+from kafka_bridge.dify.caller import Caller
 from kafka_bridge.dify.journal import Journal
 from kafka_bridge.dispatch.ended import Ended, Ending
 from kafka_bridge.dispatch.payload import Payload, read
@@ -30,22 +33,37 @@ class Runs:
         self._loop = loop
         self._clock = clock
 
-    def run(self, call: Call, plan: Plan, payload: Payload, *, until: float) -> Ended:
+    @contextmanager
+    def attended(self, call: Call, on_gone: Task = lambda: None) -> Iterator[Caller]:
+        """Whom the runs of this request are for; no run outlives its caller for long."""
+        caller = Caller(call.ask, self._loop)
+        with caller.watched(on_gone):
+            yield caller
+
+    def run(self, call: Call, caller: Caller, plan: Plan, payload: Payload, *, until: float) -> Ended:
         """One run; `until` (monotonic seconds) is when it must have started."""
-        if not self._slots.acquire(until - self._clock.monotonic()):
-            return Ended(Ending.NOT_STARTED, error="as many runs as there may be at once took too long")
         try:
-            assert call.apps is not None
-            return self._apps.run(
-                call.apps,
-                endpoint=call.endpoint,
-                app_id=call.hook.settings.consume.app_id,
-                inputs=plan.inputs,
-                payload=payload,
-                timeout_s=RUN_S,
-            )
+            if not caller.call(lambda: self._slots.acquire(until - self._clock.monotonic())):
+                return Ended(Ending.NOT_STARTED, error="as many runs as there may be at once took too long")
+        except Interrupted:
+            return Ended(Ending.NOT_STARTED, error="whoever asked for the run has gone")
+        try:
+            return caller.call(lambda: self._run(call, plan, payload))
+        except Interrupted:
+            return Ended(Ending.UNKNOWN, error="whoever asked for the run has gone, and the answer of Dify with it")
         finally:
             self._slots.release()
+
+    def _run(self, call: Call, plan: Plan, payload: Payload) -> Ended:
+        assert call.apps is not None
+        return self._apps.run(
+            call.apps,
+            endpoint=call.endpoint,
+            app_id=call.hook.settings.consume.app_id,
+            inputs=plan.inputs,
+            payload=payload,
+            timeout_s=RUN_S,
+        )
 
     def run_all(self, call: Call, plan: Plan, records: list[Consumed], *, until: float) -> Sequence[Ended]:
         """One run for each record; after one that is not done no other of its key."""
@@ -55,12 +73,12 @@ class Runs:
         workers = min(plan.policy.concurrency, len(records))
         waiter, left = self._loop.waiter(), [workers]
 
-        def work() -> None:
+        def work(caller: Caller) -> None:
             try:
                 for unit in units:
                     for number in unit:
                         payload = read(records[number])
-                        results[number] = ended = self.run(call, plan, payload, until=until)
+                        results[number] = ended = self.run(call, caller, plan, payload, until=until)
                         self._journal.ran(call.endpoint, ran(payload, ended, time=self._clock.now()))
                         if ended.ending is not Ending.DONE:
                             break
@@ -69,11 +87,12 @@ class Runs:
                 if not left[0]:
                     waiter.wake()
 
-        for _ in range(workers):
-            self._loop.spawn(work)
-        # Each run has an end of its own.
-        while left[0]:
-            waiter.wait(RUN_S)
+        with self.attended(call) as caller:
+            for _ in range(workers):
+                self._loop.spawn(partial(work, caller))
+            # Each run has an end of its own.
+            while left[0]:
+                waiter.wait(RUN_S)
         return results
 
 

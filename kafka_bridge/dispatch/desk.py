@@ -56,5 +56,5 @@ class Inquiry:
 
     @property
     def lag(self) -> int | None:
-        """That of all partitions together."""
-        return None if self.lags is None else sum(self.lags.values())
+        """That of all partitions together; None also where there are none."""
+        return None if not self.lags else sum(self.lags.values())

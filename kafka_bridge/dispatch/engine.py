@@ -106,11 +106,19 @@ class Engine:
                 self._board.unblock(lane)
             self._finish(task, lane)
 
-    def not_written(self, task: Task, error: str, *, now: float) -> None:
-        """It is not: it is written again after a while, and until that succeeds its partition is blocked."""
+    def not_written(self, task: Task, error: str, *, now: float, final: bool = False) -> None:
+        """It is not: it is written again after a while, and until that succeeds its partition is blocked.
+
+        `final`: this can never be written. A result becomes a dead letter then; for a dead letter a person has to act.
+        """
         lane = self._written(task)
         self._now = now
-        if lane is not None:
+        if lane is not None and final and task.writing is Writing.RESULT:
+            if task.write_failures:
+                self._board.unblock(lane)
+            task.write_failures = 0
+            self._bury(task, lane, Reason.RESULT)
+        elif lane is not None:
             if not task.write_failures:
                 self._board.block(lane)
             task.write_failures += 1

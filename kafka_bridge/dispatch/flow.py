@@ -45,7 +45,7 @@ class Intake:
         self._bytes, self._all_bytes = _Latch(size_bytes), _Latch(size_bytes * MOST)
         self._ahead = ahead
         self._ours: set[TopicPartition] = set()
-        # Of ours: those that are too far ahead of their commit point, and those that are paused.
+        # Those that are too far ahead of their commit point, and those of ours that are paused.
         self._far: set[TopicPartition] = set()
         self._paused: set[TopicPartition] = set()
 
@@ -56,8 +56,7 @@ class Intake:
     def look(self, lane: Lane) -> None:
         """A partition's span has changed."""
         if lane.offsets.span >= self._ahead:
-            if not lane.draining:
-                self._far.add(lane.position)
+            self._far.add(lane.position)
         elif self._far and lane.offsets.span <= self._ahead // 2:
             self._far.discard(lane.position)
 

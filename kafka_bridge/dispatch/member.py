@@ -222,11 +222,12 @@ class Member:
     def _answer(self, inquiries: Sequence[Inquiry], consumer: Consumer) -> None:
         try:
             assigned = consumer.assigned()
-            lags = consumer.lag(assigned)
-            if not assigned:
+            lags = consumer.lag(assigned) if assigned else {}
+            if not assigned and self._joined:
                 # So that who has no partitions also knows whether the brokers are there.
                 consumer.committed([TopicPartition(self._topics[0], 0)])
-            self._loop.call(self._desk.answered)
+            if self._joined:
+                self._loop.call(self._desk.answered)
         except BridgeError as error:
             lags = None
             self._loop.call(partial(self._desk.troubled, error))

@@ -37,6 +37,7 @@ class Reason(StrEnum):
     ATTEMPTS = "attempts used up"
     REFUSED = "input refused"
     EXPIRED = "too old"
+    RESULT = "the run succeeded and its result cannot be written"
 
 
 class Place(IntEnum):

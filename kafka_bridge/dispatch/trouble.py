@@ -7,7 +7,8 @@ from kafka_bridge.errors import BridgeError, Cause, Unavailable
 # What may be over in a moment, and how long that is waited for; a wrong password, say, is not waited for.
 HEALS: Final = frozenset({Cause.CONNECTION_REFUSED, Cause.NOT_ACKNOWLEDGED, Cause.QUEUE_FULL})
 HEALS_S: Final = 3.0
-OF_TOPICS: Final = frozenset({Cause.TOPIC_DOES_NOT_EXIST, Cause.NOT_AUTHORIZED})
+# What a broker says of a topic. Partitions may be assigned all the same: a member that may not read a topic gets them.
+OF_TOPICS: Final = frozenset({Cause.NOT_AUTHORIZED, Cause.TOPIC_DOES_NOT_EXIST})
 
 
 class Trouble:
@@ -34,9 +35,16 @@ class Trouble:
         self.clear()
         return True
 
-    def is_hopeless(self, now: float) -> bool:
-        """Whether waiting longer is pointless."""
+    def is_hopeless(self, now: float, *, assigned: bool) -> bool:
+        """Whether waiting longer is pointless.
+
+        `assigned`: there are partitions. Then a broker that cannot be reached may be one of several; and if it is one
+        topic that is refused, records of the others come first.
+        """
         if self.error is None:
             return False
-        heals = isinstance(self.error, Unavailable) and self.error.cause in HEALS
-        return not heals or now - self._since > HEALS_S
+        cause = self.error.cause if isinstance(self.error, Unavailable) else None
+        lasting = now - self._since > HEALS_S
+        if assigned:
+            return lasting and cause in OF_TOPICS
+        return lasting or cause not in HEALS

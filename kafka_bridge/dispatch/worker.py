@@ -8,14 +8,14 @@ Who has run a record takes the next one itself: handing over to another thread c
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from math import inf
-from typing import Final
 
-from kafka_bridge.broker.loops import Loop, Waiter
+from kafka_bridge.broker.loops import Loop
 from kafka_bridge.broker.ports import Consumer, Position
 from kafka_bridge.clock import Clock
 from kafka_bridge.dispatch.ended import Ended, Ending
 from kafka_bridge.dispatch.engine import Engine, Run, Write
 from kafka_bridge.dispatch.flow import Flow
+from kafka_bridge.dispatch.gate import Gate
 from kafka_bridge.dispatch.member import Member
 from kafka_bridge.dispatch.news import Listener, News
 from kafka_bridge.dispatch.plan import Plan
@@ -23,11 +23,8 @@ from kafka_bridge.dispatch.task import Task, Writing
 from kafka_bridge.dispatch.trouble import Trouble
 from kafka_bridge.dispatch.window import EndedBy, Report, Runner, Window
 from kafka_bridge.dispatch.writer import Send, Writer
-from kafka_bridge.errors import BridgeError, Busy
+from kafka_bridge.errors import BridgeError, Busy, Refused
 from kafka_bridge.events.record import Consumed, TopicPartition
-
-# Whoever waits without a bound looks around this often.
-LONG_S: Final = 3600.0
 
 
 class Dispatcher:
@@ -57,7 +54,7 @@ class Dispatcher:
         self.member = Member(make_consumer, topics=plan.topics, start=plan.start, desk=self, loop=loop, clock=clock)
         self._news = News(plan.name, loop)
         self._window: Window | None = None
-        self._waiter: Waiter | None = None
+        self._gate = Gate(loop, clock.monotonic)
         self._writer = Writer(send, lambda write: plan.record_of(write.task, write.kind), told=self._told, loop=loop)
         self._at_end = False
         self.trouble = Trouble()
@@ -69,13 +66,18 @@ class Dispatcher:
         """Join the group."""
         self.loop.start_thread(self.member.run)
 
-    def stop(self) -> None:
-        """Leave the group once what runs has ended, or after the drain's bound; what is done is committed."""
+    def close(self) -> None:
+        """Start nothing more in the open window: it ends with what runs."""
         with self.loop.lock:
             if self._window is not None:
                 self._window.closing = True
+            self._gate.open()
+
+    def stop(self) -> None:
+        """Leave the group once what runs has ended, or after the drain's bound; what is done is committed."""
+        with self.loop.lock:
+            self.close()
             self.member.stop()
-            self._wake()
 
     def run(
         self, runner: Runner, *, max_records: int | None = None, max_s: float | None = None, patient: bool = False
@@ -93,11 +95,11 @@ class Dispatcher:
             self._advance()
         try:
             until = None if max_s is None else self._clock.monotonic() + max_s
-            self._wait(until, lambda: window.ended_by is not None or window.closing)
+            self._gate.wait(until, lambda: window.ended_by is not None or window.closing)
             with self.loop.lock:
                 window.closing = True
             # Each run has a time of its own, and each write one of the producer's.
-            self._wait(None, lambda: not window.running and not self._writer.busy)
+            self._gate.wait(None, lambda: not window.running and not self._writer.busy)
             return self._report(window)
         finally:
             with self.loop.lock:
@@ -117,7 +119,7 @@ class Dispatcher:
         inquiry = self.member.inquire()
         with self.loop.lock:
             error = self.trouble.error
-            if error is not None and not self._engine.assigned and not window.counts.consumed:
+            if error is not None and not window.counts.consumed and (not self._engine.assigned or self._is_hopeless):
                 raise error
             circuit = self._engine.circuit
             return Report(
@@ -127,24 +129,6 @@ class Dispatcher:
                 reason=circuit.reason if circuit else str(error or ""),
                 blocked=self._engine.blocked,
             )
-
-    def _wait(self, until: float | None, is_over: Callable[[], bool]) -> None:
-        while True:
-            with self.loop.lock:
-                if is_over():
-                    return
-                waiter = self._waiter = self.loop.waiter()
-            left = LONG_S if until is None else until - self._clock.monotonic()
-            if left <= 0 or not waiter.wait(left):
-                with self.loop.lock:
-                    self._waiter = None
-                if until is not None:
-                    return
-
-    def _wake(self) -> None:
-        if self._waiter is not None:
-            waiter, self._waiter = self._waiter, None
-            waiter.wake()
 
     # What the member tells.
 
@@ -157,6 +141,8 @@ class Dispatcher:
         self._engine.revoke(partitions)
 
     def in_flight(self, partitions: Sequence[TopicPartition]) -> int:
+        # Also what is to be written again while they drain.
+        self._advance()
         return self._engine.in_flight(partitions)
 
     def gone(self, partitions: Sequence[TopicPartition] | None) -> None:
@@ -245,7 +231,8 @@ class Dispatcher:
         task = write.task
         if error is not None:
             self._news.not_written(write, error)
-            self._engine.not_written(task, str(error), now=self._clock.monotonic())
+            final = isinstance(error, Refused)
+            self._engine.not_written(task, str(error), now=self._clock.monotonic(), final=final)
             return
         self._engine.wrote(task)
         if write.kind is Writing.DEAD_LETTER:
@@ -264,7 +251,7 @@ class Dispatcher:
         if not window.closing and window.ended_by is None:
             window.ended_by = self._end_of(window)
         if window.ended_by is not None or window.closing:
-            self._wake()
+            self._gate.open()
 
     def _end_of(self, window: Window) -> EndedBy | None:
         engine = self._engine
@@ -275,11 +262,15 @@ class Dispatcher:
         if engine.circuit is not None and engine.circuit.ending is Ending.MISCONFIGURED and not window.running:
             # A person has to act; an outage may be over within the window.
             return EndedBy.PAUSED
-        if not engine.assigned and self.trouble.is_hopeless(self._clock.monotonic()):
-            return EndedBy.PAUSED
         if self._at_end and engine.idle:
             return EndedBy.CAUGHT_UP
+        if self._is_hopeless and (engine.idle or not engine.assigned):
+            return EndedBy.PAUSED
         return None
+
+    @property
+    def _is_hopeless(self) -> bool:
+        return self.trouble.is_hopeless(self._clock.monotonic(), assigned=bool(self._engine.assigned))
 
 
 @dataclass(frozen=True, slots=True)

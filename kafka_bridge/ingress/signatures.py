@@ -139,6 +139,9 @@ class SignatureVerifier:
         self._plain = spec.template == "{body}"
         self._literals = tuple(literal.encode() for literal in _PLACEHOLDER.split(spec.template)[::2])
         self._names = tuple(_PLACEHOLDER.findall(spec.template))
+        self._numbered = tuple(spec.header.replace(_NUMBERED, str(n + 1)) for n in range(_MAX_NUMBERED))
+        time = spec.timestamp
+        self._time_place = Location(f"{time.source}:{time.name}") if time and time.source != "element" else None
 
     def verify(self, content: Content, *, now: float) -> Content:
         """Returns when one of the keys made one of the signatures. Raises Unverified. `now` is unix time, seconds."""
@@ -170,9 +173,9 @@ class SignatureVerifier:
         """The signatures as they stand there, each still with its prefix or its element's name."""
         spec = self._spec
         if _NUMBERED in spec.header:
-            found = [content.inbound.header(spec.header.replace(_NUMBERED, str(n + 1))) for n in range(_MAX_NUMBERED)]
-            header = "".join(found)
-            items = [text for text in found if text]
+            headers = content.inbound.headers
+            items = [text for name in self._numbered if (text := headers.get(name))]
+            header = "".join(items)
         else:
             header = spec.place.find(content) or ""
             items = header.split(spec.separator) if spec.separator else [header]
@@ -204,10 +207,10 @@ class SignatureVerifier:
     def _timestamp(self, content: Content, items: list[str], now: float) -> str:
         where = self._spec.timestamp
         assert where is not None
-        if where.source == "element":
+        if self._time_place is None:
             text = next((item[len(where.name) + 1 :] for item in items if item.startswith(f"{where.name}=")), None)
         else:
-            text = Location(f"{where.source}:{where.name}").find(content)
+            text = self._time_place.find(content)
         if not text:
             raise Unverified("no timestamp beside the signature")
         where.check(text, now)

@@ -11,7 +11,7 @@ import pytest
 
 from devhost.broker import EmbeddedBroker
 from kafka_bridge.broker.greenlets import GeventLoop
-from kafka_bridge.broker.loops import ThreadLoop
+from kafka_bridge.broker.loops import Interrupted, ThreadLoop
 from kafka_bridge.errors import BridgeError, Cause, Unavailable
 from kafka_bridge.events.record import Record
 from tests.brokers import REPOSITORY, Broker, Connect, cluster_of, wait_until
@@ -257,6 +257,42 @@ class TestDeadline:
     def test_in_threads_nothing_is_interrupted(self):
         with ThreadLoop().deadline(0):
             time.monotonic()
+
+
+class TestInterruptible:
+    def test_what_waits_is_left_when_somebody_else_says_so(self, loop):
+        with pytest.raises(Interrupted):
+            interrupted(loop, lambda: gevent.sleep(60))
+
+    def test_twice_is_once(self, loop):
+        with pytest.raises(Interrupted):
+            interrupted(loop, lambda: gevent.sleep(60), times=2)
+        gevent.sleep(0.05)
+
+    def test_blocks_inside_it_are_left_too(self, loop):
+        def nested():
+            with loop.deadline(60), loop.interruptible():
+                gevent.sleep(60)
+
+        with pytest.raises(Interrupted):
+            interrupted(loop, nested)
+
+    def test_what_is_over_is_not_touched(self, loop):
+        with loop.interruptible() as interrupt:
+            pass
+        interrupt()
+        gevent.sleep(0.05)
+
+    def test_in_threads_nothing_is_interrupted(self):
+        with ThreadLoop().interruptible() as interrupt:
+            interrupt()
+
+
+def interrupted(loop, task, times=1):
+    with loop.interruptible() as interrupt:
+        for _ in range(times):
+            gevent.spawn(interrupt)
+        task()
 
 
 def outcome(connection, *, timeout_s: float) -> BridgeError | None:

@@ -46,6 +46,14 @@ def test_a_coroutine_is_an_app_too():
     assert run(later, a=1)["data"]["outputs"] == {"a": 1}
 
 
+def test_an_app_may_stand_for_a_dify_that_is_down():
+    def down(_inputs):
+        raise AppError("dial tcp: connect: connection refused")
+
+    with pytest.raises(AppError, match=r"^dial tcp"):
+        run(down)
+
+
 def test_a_slow_function_does_not_hold_up_the_others():
     async def scene():
         released = asyncio.Event()

@@ -29,6 +29,16 @@ def test_a_plugin_that_declares_the_setting_gets_the_hosts_broker(plugin: MakePl
         assert client.get(f"{host.url('own')}/").json() == {"bootstrap_servers": "b:1"}
 
 
+def test_an_only_app_is_the_one_that_endpoints_run_which_name_none(plugin: MakePlugin, client):
+    folder = plugin(settings=("app",))
+    own = {"app": {"app_id": "other"}}
+    with BackgroundHost(endpoints={"shop": {}, "own": own}, plugin=folder, apps={"triage": dict}) as host:
+        assert client.get(f"{host.url('shop')}/").json() == {"app": {"app_id": "triage"}}
+        assert client.get(f"{host.url('own')}/").json() == own
+    with BackgroundHost(endpoints={"shop": {}}, plugin=folder, apps={"triage": dict, "other": dict}) as host:
+        assert client.get(f"{host.url('shop')}/").json() == {}
+
+
 def test_another_plugin_gets_its_settings_and_no_broker(plugin: MakePlugin, client):
     with BackgroundHost(endpoints={"shop": {"a": 1}}, plugin=plugin()) as host:
         assert client.get(f"{host.url('shop')}/").json() == {"a": 1}

@@ -137,3 +137,12 @@ def test_what_else_is_in_a_form_stays():
 def test_a_type_that_has_no_place_is_said(scheme, event_type, body):
     with pytest.raises(CannotSign):
         with_type(scheme, event_type, body, {})
+
+
+def test_a_type_in_a_header_may_be_any_text(receiver):
+    event_type = "bestellung/ge\u00e4ndert"
+
+    result = run("send", "--scheme", "shopify", "--secret", SECRET, "--type", event_type, receiver.url)
+
+    assert result.exit_code == 0
+    assert receiver.taken[0].headers["x-shopify-topic"].encode("latin-1").decode() == event_type

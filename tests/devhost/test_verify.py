@@ -8,6 +8,7 @@ import pytest
 from click.testing import CliRunner
 
 from devhost.__main__ import devhost
+from devhost.signing import sample_body, sample_secret
 from kafka_bridge.ingress.schemes import SCHEMES
 from tests.devhost.captures import BODY, SECRET, capture
 from tests.stand_ins import NOW
@@ -94,6 +95,10 @@ def test_verify_a_handshake(tmp_path):
         ["verify", "--scheme", "github", "--headers", "{h}", "--options", "[]"],
         ["verify", "--vectors", "{bad}"],
         ["verify", "--vectors", "{h}"],
+        ["verify", "--vectors", "{deep}"],
+        ["verify", "--scheme", "github", "--secret", "x", "-H", "a: b", "--url", "http://[SECRET"],
+        ["send", "--scheme", "github", "--secret", "x", "http://[SECRET"],
+        ["send", "--scheme", "github", "--secret", "x", "--signed-url", "http://[SECRET", "http://127.0.0.1:1/"],
         ["send", "http://127.0.0.1:1/"],
         ["send", "--scheme", "github", "http://127.0.0.1:1/"],
         ["send", "--scheme", "github", "--secret", "[1]", "http://127.0.0.1:1/"],
@@ -103,6 +108,7 @@ def test_verify_a_handshake(tmp_path):
 )
 def test_a_wrong_question_has_status_2(tmp_path, arguments):
     files = {"h": "{}", "bad": "{", "list": "[1]", "none": "\n\n", "latin": "x: \u00e9"}
+    files["deep"] = "[" * 100_000
     for name, text in files.items():
         (tmp_path / name).write_text(text, "latin-1")
     names = {f"{{{name}}}": str(tmp_path / name) for name in files}
@@ -198,3 +204,20 @@ def test_a_scheme_that_needs_a_secret_says_which_option_gives_it(scheme, command
     assert result.output.startswith("Usage: ")
     assert f"{scheme} needs a secret. Give --secret" in result.output
     assert isinstance(result.exception, SystemExit)
+
+
+@pytest.mark.parametrize(
+    ("now", "status"),
+    [("nan", 2), ("inf", 2), ("-inf", 2), ("1e300", 2), ("-1", 2), ("253402300800", 2), ("0", 1), ("253402300799", 1)],
+)
+@pytest.mark.parametrize("scheme", ["slack", "hubspot-v3", "zendesk", "feishu", "wecom"])
+def test_a_time_that_no_calendar_has_is_a_wrong_question(recorded, scheme, now, status):
+    secret = sample_secret(scheme)
+    captured = capture(scheme, secret=secret, body=sample_body(scheme))
+    text = secret if isinstance(secret, str) else json.dumps(secret)
+    command = [part for part in recorded(captured) if part not in {"--now", str(NOW)}]
+
+    result = run(*command, "--scheme", scheme, "--secret", text, "--url", captured.url, "--now", now)
+
+    assert isinstance(result.exception, SystemExit)
+    assert result.exit_code == status

@@ -314,6 +314,26 @@ def test_it_is_written_again_for_ever_and_then_the_partition_goes_on():
     assert offsets(told.runs()) == [1]
 
 
+@pytest.mark.parametrize("failures", [0, 2])
+def test_a_result_that_can_never_be_written_becomes_a_dead_letter_and_a_dead_letter_stays_one(failures):
+    told = Told(results=True)
+    told.receive(consumed(0), consumed(1))
+    first, _ = told.runs()
+    told.end(first)
+    for _ in range(failures):
+        told.not_written(told.write(later=60).task, "queue full")
+
+    told.not_written(told.write(later=60).task, "above the limit", final=True)
+    assert told.engine.blocked == {}
+    letter = told.write()
+    assert (letter.kind, letter.task, first.reason) == (Writing.DEAD_LETTER, first, Reason.RESULT)
+    told.not_written(letter.task, "above the limit", final=True)
+    assert told.engine.blocked == {P0: "above the limit"}
+    assert told.write(later=60) == letter
+    told.engine.wrote(first)
+    assert told.engine.commits() == {P0: 1}
+
+
 def test_a_partition_is_blocked_until_all_that_failed_is_written():
     told = Told()
     first, second = refused(told, consumed(0), consumed(1))
@@ -579,23 +599,23 @@ def everywhere():
 @pytest.mark.parametrize("ending", Ending)
 def test_what_does_not_run_cannot_end(place, ending):
     told, tasks = everywhere()
-    before = state_of(told.engine)
+    before = state_of((told.engine, tasks))
 
     with pytest.raises(IllegalFact):
         told.end(tasks[place], ending, later=1)
-    assert state_of(told.engine) == before
+    assert state_of((told.engine, tasks)) == before
 
 
 @pytest.mark.parametrize("place", ["done", "to be written again", "to be tried again", "running", "to be written"])
 def test_what_is_not_being_written_cannot_have_been(place):
     told, tasks = everywhere()
-    before = state_of(told.engine)
+    before = state_of((told.engine, tasks))
 
     with pytest.raises(IllegalFact):
         told.engine.wrote(tasks[place])
     with pytest.raises(IllegalFact):
         told.not_written(tasks[place])
-    assert state_of(told.engine) == before
+    assert state_of((told.engine, tasks)) == before
 
 
 @pytest.mark.parametrize(

@@ -64,6 +64,17 @@ def test_results_that_cannot_be_written_fast_enough_fill_the_buffer():
     assert told.engine.flow() == ONE_PAUSED
 
 
+def test_large_results_that_are_not_written_yet_fill_it_too():
+    told = Told(buffer_bytes=10, results=True)
+    told.receive(consumed(0, value=b"x" * 10))
+    run = told.run()
+    assert told.engine.flow() == Flow()
+    told.end(run)
+    assert told.engine.flow() == ONE_PAUSED
+    told.engine.wrote(told.write().task)
+    assert told.engine.flow() == ONE_RESUMED
+
+
 def test_a_partition_that_is_far_ahead_of_its_commit_point_is_paused_alone_and_resumed_at_half():
     told = Told(ahead=4, partitions=[P0, P1])
     told.receive(*(consumed(number) for number in (0, 10, 20)), consumed(0, partition=1))
@@ -182,4 +193,16 @@ def test_a_revoked_partition_that_is_blocked_or_far_ahead_is_not_paused():
     told.end(first, Ending.REFUSED)
     told.not_written(told.write().task)
     told.end(second, DONE)
+    assert told.engine.flow() == Flow()
+
+
+def test_a_partition_that_was_far_ahead_comes_back_as_if_it_had_not_been():
+    told = Told(ahead=3)
+    told.receive(*(consumed(number) for number in range(5)))
+    first, *_ = told.runs()
+    told.engine.revoke([P0])
+    told.end(first)
+    told.engine.forget([P0])
+    told.engine.assign([P0])
+
     assert told.engine.flow() == Flow()

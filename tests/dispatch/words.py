@@ -65,8 +65,8 @@ class Told:
         ended = ending if isinstance(ending, Ended) else Ended(ending, **fields)
         self.engine.end(ended_task, ended, now=self.now, unix=self.unix)
 
-    def not_written(self, written_task, error="topic does not exist"):
-        self.engine.not_written(written_task, error, now=self.now)
+    def not_written(self, written_task, error="topic does not exist", *, final=False):
+        self.engine.not_written(written_task, error, now=self.now, final=final)
 
 
 def offsets(tasks):

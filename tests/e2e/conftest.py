@@ -9,7 +9,13 @@ import pytest
 
 from devhost.host import BackgroundHost
 from tests.brokers import Broker
+from tests.e2e.consuming import Endpoint, Flow, fresh
 from tests.e2e.topics import Topics
+
+# One for each test that consumes: a host knows its apps from the start.
+FLOWS = 150
+
+type Consuming = Callable[..., Endpoint]
 
 
 @pytest.fixture(scope="session")
@@ -59,3 +65,53 @@ def endpoint(host: BackgroundHost) -> Iterator[Callable[..., str]]:
     yield make
     for hook in made:
         host.remove(hook)
+
+
+@pytest.fixture(scope="session")
+def flows() -> dict[str, Flow]:
+    """The apps of the host that consumes."""
+    return {f"flow-{number}": Flow() for number in range(FLOWS)}
+
+
+@pytest.fixture(scope="session")
+def consuming_host(embedded: Broker, flows: dict[str, Flow]) -> Iterator[BackgroundHost]:
+    """A host whose apps tests script."""
+    with BackgroundHost(endpoints={}, bootstrap=embedded.bootstrap, apps=flows) as running:
+        yield running
+
+
+@pytest.fixture(scope="session")
+def unused(flows: dict[str, Flow]) -> Iterator[str]:
+    """Names of apps that no test has had."""
+    return iter(flows)
+
+
+@pytest.fixture
+def consuming(
+    consuming_host: BackgroundHost, flows: dict[str, Flow], unused: Iterator[str], token: str, client: httpx.Client
+) -> Iterator[Consuming]:
+    """Configure an endpoint with an app, a topic and a group of its own; settings as they are saved."""
+    made: list[str] = []
+
+    def make(**settings: Any) -> Endpoint:
+        hook, app = fresh("hook"), next(unused)
+        broker = settings.get("bootstrap_servers", consuming_host.bootstrap)
+        # The new protocol joins the embedded broker at once, where the classic one takes three seconds.
+        quick = {"client_config": '{"group.protocol": "consumer"}'} if broker == consuming_host.bootstrap else {}
+        saved = {
+            "api_token": token,
+            "app": {"app_id": app},
+            "consume_topics": fresh("orders"),
+            "group_id": fresh("group"),
+            "offset_reset": "earliest",
+            **quick,
+            **settings,
+        }
+        consuming_host.configure(hook, saved)
+        made.append(hook)
+        topic = str(saved["consume_topics"])
+        return Endpoint(consuming_host.url(hook), token, client, flows[app], topic, str(saved["group_id"]), str(broker))
+
+    yield make
+    for hook in made:
+        consuming_host.remove(hook)

@@ -122,7 +122,7 @@ def test_a_problem_names_the_field_where_it_can_be_mended(settings, told):
 
 
 def test_a_bad_secret_among_good_ones_is_not_passed_over():
-    sources, problems = compiled(scheme="standard-webhooks", webhook_secret=["whsec_AAAA", "???"])
+    sources, problems = compiled(scheme="standard-webhooks", webhook_secret=["whsec_AAAB", "???"])
 
     assert sources == {}
     assert problems == ["Webhook secret (source default): is not base64."]

@@ -103,6 +103,8 @@ class KafkaConsumer:
             elif error.fatal() or error.code() == KafkaError._FATAL:
                 raise ClientDead(_fatal(error))
             else:
+                # What cannot be read has not been read to its end.
+                self._ended.discard(TopicPartition(message.topic() or "", message.partition() or 0))
                 self._error = record_error(error.code(), error.str(), limit_of=BROKER_LIMIT)
         if not records:
             self._raise_what_was_said()
@@ -151,6 +153,9 @@ class KafkaConsumer:
         return True
 
     def committed(self, partitions: Sequence[TopicPartition]) -> Mapping[TopicPartition, int | None]:
+        # The library would wait for the answer to a question about nothing.
+        if not partitions:
+            return {}
         with Translated():
             found = self._consumer.committed(theirs(partitions), timeout=METADATA_TIMEOUT_S)
         return {
@@ -175,8 +180,7 @@ class KafkaConsumer:
         with `latest` it would skip everything that is there, and again whatever came while nobody was a member.
         """
         positions: dict[TopicPartition, Position] = {}
-        # The cooperative protocol also says when nothing has changed, and the library would ask for all of nothing.
-        for at, committed in (self.committed(partitions) if partitions else {}).items():
+        for at, committed in self.committed(partitions).items():
             with Translated():
                 low, high = watermarks(self._consumer, at)
             offset = committed if committed is not None else low if start is Start.EARLIEST else high

@@ -1,0 +1,73 @@
+"""Whether whoever sent a request still waits for its answer.
+
+Nobody tells a plugin that its caller has gone. What it asks of its session from then on is dropped without a word, and
+a run that is under way is never answered: it would keep its slot, and the window its endpoint, as long as any run may.
+So while there are runs the session is asked now and then for something that the daemon answers by itself.
+"""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Final
+
+from kafka_bridge.broker.loops import Interrupted, Loop, Task, Waiter
+
+LOOK_S: Final = 2.0
+# The daemon answers within a millisecond. Twice without an answer: once may be a process that had no time to read it.
+ANSWER_S: Final = 4.0
+MISSES: Final = 2
+
+
+class Caller:
+    """The other end of one open request. `ask` returns, or raises whatever it likes, if the session is alive."""
+
+    def __init__(self, ask: Callable[[], object], loop: Loop) -> None:
+        self._ask = ask
+        self._loop = loop
+        self._interrupts: set[Task] = set()
+        self._waiter: Waiter | None = None
+        self._gone = False
+
+    def call[T](self, task: Callable[[], T]) -> T:
+        """What `task` gives. Raises Interrupted when the caller goes meanwhile, or has gone."""
+        if self._gone:
+            raise Interrupted
+        with self._loop.interruptible() as interrupt:
+            self._interrupts.add(interrupt)
+            try:
+                return task()
+            finally:
+                self._interrupts.discard(interrupt)
+
+    @contextmanager
+    def watched(self, on_gone: Task = lambda: None) -> Iterator[None]:
+        """Look whether the caller is there; when it is not, interrupt what it called for, and tell `on_gone`."""
+        self._waiter = self._loop.waiter()
+        self._loop.spawn(lambda: self._watch(on_gone))
+        try:
+            yield
+        finally:
+            waiter, self._waiter = self._waiter, None
+            waiter.wake()
+
+    def _watch(self, on_gone: Task) -> None:
+        missed = 0
+        while (waiter := self._waiter) is not None and missed < MISSES:
+            if not missed and waiter.wait(LOOK_S):
+                return
+            missed = 0 if self._answers() else missed + 1
+        if self._waiter is None:
+            return
+        self._gone = True
+        on_gone()
+        for interrupt in tuple(self._interrupts):
+            interrupt()
+
+    def _answers(self) -> bool:
+        try:
+            with self._loop.deadline(ANSWER_S):
+                self._ask()
+        except TimeoutError:
+            return False
+        except Exception:  # noqa: BLE001 - the SDK raises a bare one for whatever the daemon says
+            return True
+        return True

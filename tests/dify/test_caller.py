@@ -1,0 +1,90 @@
+"""Whoever has gone is noticed, and what was under way for him is not waited for."""
+
+import gevent
+import pytest
+
+from kafka_bridge.broker.greenlets import GeventLoop
+from kafka_bridge.broker.loops import Interrupted
+from kafka_bridge.dify import caller as module
+from kafka_bridge.dify.caller import Caller
+
+
+@pytest.fixture(autouse=True)
+def impatient(monkeypatch):
+    monkeypatch.setattr(module, "LOOK_S", 0.02)
+    monkeypatch.setattr(module, "ANSWER_S", 0.05)
+
+
+class Session:
+    """In the place of a session: answers the first so many questions, then nobody does."""
+
+    def __init__(self, answers, error=None):
+        self.asked = 0
+        self._answers = answers
+        self._error = error
+
+    def ask(self):
+        self.asked += 1
+        if self._answers is not None and self.asked > self._answers:
+            gevent.sleep(60)
+        if self._error:
+            raise self._error
+
+
+def test_who_has_gone_is_noticed_and_what_runs_for_him_is_left():
+    session, told = Session(answers=1), []
+    caller = Caller(session.ask, GeventLoop())
+
+    with caller.watched(lambda: told.append("gone")), pytest.raises(Interrupted):
+        caller.call(lambda: gevent.sleep(60))
+
+    assert (session.asked, told) == (1 + module.MISSES, ["gone"])
+
+
+def test_everything_that_is_under_way_ends_and_nothing_begins_any_more():
+    caller, ended = Caller(Session(answers=0).ask, GeventLoop()), []
+
+    def run():
+        try:
+            caller.call(lambda: gevent.sleep(60))
+        except Interrupted:
+            ended.append("interrupted")
+
+    with caller.watched():
+        gevent.joinall([gevent.spawn(run) for _ in range(3)], raise_error=True)
+        with pytest.raises(Interrupted):
+            caller.call(lambda: ended.append("begun"))
+
+    assert ended == ["interrupted"] * 3
+
+
+@pytest.mark.parametrize("error", [None, Exception("validation failed")])
+def test_any_answer_will_do(error):
+    session, told = Session(answers=None, error=error), []
+
+    with Caller(session.ask, GeventLoop()).watched(lambda: told.append("gone")):
+        gevent.sleep(0.2)
+
+    assert session.asked > module.MISSES
+    assert told == []
+
+
+def test_one_question_may_be_lost():
+    answers = iter([60, 0, 60, 0, 60])
+    told = []
+
+    with Caller(lambda: gevent.sleep(next(answers, 0)), GeventLoop()).watched(lambda: told.append("gone")):
+        gevent.sleep(0.4)
+
+    assert (told, list(answers)) == ([], [])
+
+
+def test_nobody_is_asked_when_it_is_over():
+    session, told = Session(answers=0), []
+    caller = Caller(session.ask, GeventLoop())
+
+    with caller.watched(lambda: told.append("gone")):
+        assert caller.call(lambda: 42) == 42
+    gevent.sleep(0.2)
+
+    assert (session.asked, told) == (0, [])
