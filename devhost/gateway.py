@@ -100,8 +100,8 @@ class Gateway:
         except (NotRunning, PluginFailed, answers.Unsendable) as error:
             await client.answer(500, answers.internal_error(str(error)))
         finally:
+            self._plugin.forget(session_id, gone=gone.done())
             gone.cancel()
-            self._plugin.forget(session_id)
 
     async def _pass_on(self, answer: Answer, head: Head, client: "_Client") -> None:
         """Send what the plugin says. An answer that has begun is ended after PLUGIN_MAX_EXECUTION_TIMEOUT."""

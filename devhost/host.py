@@ -37,7 +37,7 @@ _APP_SETTING: Final = "app"
 class HostOptions:
     """What a host is made of. Port 0 is any free one; without `bootstrap` the broker is the embedded one.
 
-    The quota is the manifest's where that is smaller than the accounting's.
+    The quota is the manifest's where that is smaller than the accounting's. `tells_canceled` is the process's.
     """
 
     endpoints: Mapping[str, Mapping[str, object]]
@@ -47,6 +47,7 @@ class HostOptions:
     storage: Path | None = None
     accounting: Accounting = field(default_factory=Accounting)
     timing: Timing = field(default_factory=Timing)
+    tells_canceled: bool = False
     plugin: Path = REPOSITORY
     python: Path = Path(sys.executable)
     environment: Mapping[str, str] = field(default_factory=dict)
@@ -94,6 +95,7 @@ class Host:
                 calls=Calls(self.storage, Apps(options.apps), self._manifest.permissions),
                 on_line=options.on_line,
                 timing=options.timing,
+                tells_canceled=options.tells_canceled,
             )
             self.gateway = Gateway(self.plugin, endpoints, timing=options.timing, on_request=options.on_request)
             await self.plugin.start()

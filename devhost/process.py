@@ -9,7 +9,7 @@ import contextlib
 import time
 import uuid
 from collections.abc import Coroutine, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import Final
@@ -23,6 +23,13 @@ from devhost.timing import Timing
 START_TIMEOUT_S: Final = 60.0
 
 
+# What the daemon says of a call that it gives up, by its kind.
+_CANCELED: Final = {
+    "app": 'invoke app failed: Post "http://127.0.0.1:5001/inner/api/invoke/app": context canceled',
+    "fetch_app": 'fetch app failed: Post "http://127.0.0.1:5001/inner/api/fetch/app/info": context canceled',
+}
+
+
 class NotRunning(Exception):
     """The plugin's process is gone and did not come back in time."""
 
@@ -32,10 +39,16 @@ class _Session:
     endpoint_id: str
     instance: Instance
     answer: Answer
+    calls: dict[str, Call] = field(default_factory=dict)
+    """Under way."""
 
 
 class PluginProcess:
-    """Runs the plugin in `folder` and talks to it."""
+    """Runs the plugin in `folder` and talks to it.
+
+    When a client goes the daemon gives up what its session has asked of Dify, and then forgets the session. Whether the
+    plugin is told of the one before the other is a race that the plugin loses nearly always; `tells_canceled`: it wins.
+    """
 
     def __init__(
         self,
@@ -46,6 +59,7 @@ class PluginProcess:
         calls: Calls,
         on_line: OnLine,
         timing: Timing,
+        tells_canceled: bool = False,
     ) -> None:
         self._folder = folder
         self._python = python
@@ -53,6 +67,7 @@ class PluginProcess:
         self._calls = calls
         self._on_line = on_line
         self._timing = timing
+        self._tells_canceled = tells_canceled
         self._instance: Instance | None = None
         self._sessions: dict[str, _Session] = {}
         self._runs: set[asyncio.Task[None]] = set()
@@ -118,11 +133,19 @@ class PluginProcess:
             await asyncio.sleep(self._timing.write_pause_s)
         return session_id
 
-    def forget(self, session_id: str) -> None:
-        """The request is over: whatever the plugin still says in its session is dropped without a word."""
+    def forget(self, session_id: str, *, gone: bool = False) -> None:
+        """The request is over: whatever the plugin still says in its session is dropped without a word.
+
+        `gone`: because its client has left.
+        """
         session = self._sessions.pop(session_id, None)
-        if session is not None:
-            session.answer.abandon()
+        if session is None:
+            return
+        session.answer.abandon()
+        if gone and self._tells_canceled:
+            for call in session.calls.values():
+                if call.kind in _CANCELED:
+                    self._spawn(self._cancel(session_id, session, call), self._calling)
 
     def _begin(self) -> tuple[Instance, asyncio.Task[None]]:
         self.starts += 1
@@ -166,15 +189,25 @@ class PluginProcess:
     async def _call(self, session_id: str, session: _Session, call: Call) -> None:
         """Answer a backwards invocation, if its session is still there by then."""
         reply = partial(frames.call_reply, session_id, session.endpoint_id, call.request_id)
+        session.calls[call.request_id] = call
         try:
             answer = await self._calls.answer(call)
             lines = [reply("response", message=answer.message, data=part) for part in answer.parts]
         except CallFailed as error:
             lines = [reply("error", message=str(error))]
+        finally:
+            del session.calls[call.request_id]
         for line in (*lines, reply("end")):
             if session_id in self._sessions:
                 with contextlib.suppress(Gone):
                     await session.instance.write(line)
+
+    async def _cancel(self, session_id: str, session: _Session, call: Call) -> None:
+        """Tell that nobody waits for the answer to a call any more."""
+        reply = partial(frames.call_reply, session_id, session.endpoint_id, call.request_id)
+        with contextlib.suppress(Gone):
+            await session.instance.write(reply("error", message=_CANCELED[call.kind]))
+            await session.instance.write(reply("end"))
 
     def _spawn(self, coroutine: Coroutine[None, None, None], tasks: set[asyncio.Task[None]]) -> asyncio.Task[None]:
         task = asyncio.create_task(coroutine)

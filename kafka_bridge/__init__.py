@@ -42,12 +42,21 @@ One line per module, lowest first; each imports only from lines above it (`tests
     broker.{loops,greenlets,trust}  greenlets or threads; whose certificates are trusted
     broker.kafka                    the ports on confluent_kafka
     broker.{pump,batch,bridge}      a native thread per producer; what one caller has sent; one wake-up per report
-    dispatch.{slots,gate,member}    how many runs at once; where a driver waits; the thread that owns a consumer
+    dispatch.{slots,gate}           how many runs at once; where a driver waits
+    dispatch.{desk,member}          what a consumer tells; the thread that owns it
     dispatch.{news,writer}          the dispatcher's log lines; writes results and dead letters
     dispatch.worker                 carries out what the engine decides
     broker.registry                 who shares a producer
     web                             what a proof fetches from outside
     service, flows                  runs outside Dify: through its HTTP API, or of a local function
+    standalone.{variables,flags}    the variables of the stand-alone worker; its command line
+    standalone.{options,apps}       what they say; what is run for each record
+    standalone.{tally,look,life}    what has happened; what happens now; from the first record to the last
+    standalone.{progress,metrics}   the line at the foot of a terminal; the numbers for Prometheus
+    standalone.http                 /health and /metrics
+    standalone.{logs,signals}       its log lines; SIGTERM as something to wait for
+    standalone.{publishing,produce}  what it writes to Kafka; the test producer
+    worker                          the stand-alone worker: entry point and composition
     dify.{hooks,apps,caller}        a configured endpoint; runs through a request's session; who waits for them
     dify.{call,journal}             one request to an endpoint; the log lines
     dify.{runs,consumers}           runs while a request is open; the endpoints' members of groups

@@ -12,6 +12,7 @@
     │   └── Unroutable           422
     ├── SettingsInvalid          500  the operator's fault, never the sender's
     ├── Busy                     429  a window of this endpoint's consumer is open already
+    ├── Fenced                   503  another member of the group has this one's name
     ├── Internal                 500  a defect of ours; the incident id leads to the log
     ├── CertificateUnreachable   503  what the signature is checked with cannot be fetched now; deliver again
     └── Unavailable              503  Kafka has not acknowledged; `cause` says why; deliver again
@@ -202,6 +203,17 @@ class Busy(BridgeError):
     @property
     def headers(self) -> tuple[tuple[str, str], ...]:
         return (("Retry-After", "5"),)
+
+
+class Fenced(BridgeError):
+    """Another member of the group has joined under this one's name (`group.instance.id`), and has its partitions now.
+
+    Whoever joins again fences the other one in turn, so that neither gets anywhere.
+    """
+
+    status = HTTPStatus.SERVICE_UNAVAILABLE
+    slug = "fenced"
+    title = "Another member of the consumer group has the same name (group.instance.id)"
 
 
 class Internal(BridgeError):

@@ -24,6 +24,7 @@ import orjson
 
 from kafka_bridge.dispatch import verdicts
 from kafka_bridge.dispatch.ended import Ended, Ending
+from kafka_bridge.dispatch.inputs import Inputs
 from kafka_bridge.dispatch.payload import Payload
 from kafka_bridge.errors import Retry
 
@@ -85,14 +86,15 @@ class Flow:
         """Runs that were given up and still go on."""
         return self._overdue
 
-    def run(self, payload: Payload, *, timeout_s: float | None = None) -> Ended:
-        """Run it for one record. Raises nothing.
+    def run(self, payload: Payload, *, inputs: Inputs | None = None, timeout_s: float | None = None) -> Ended:
+        """Run it for one record, with what the operator's `inputs` add. Raises nothing.
 
         Whatever still runs after `timeout_s` is `UNKNOWN`: a coroutine is cancelled, a function cannot be and goes on.
         Without a timeout a function runs in the caller's own thread.
         """
         began = time.monotonic()
-        ended = self._run(payload.everything(), timeout_s)
+        record = payload.everything() if inputs is None else inputs.of(payload, None)
+        ended = self._run(record, timeout_s)
         return ended._replace(duration_s=time.monotonic() - began)
 
     def close(self) -> None:

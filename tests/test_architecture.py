@@ -2,6 +2,8 @@
 
 import ast
 import re
+import subprocess
+import sys
 from functools import cache
 from pathlib import Path
 
@@ -45,12 +47,16 @@ LAYERS = [
     "ingress.source dispatch.plan dispatch.pushed",
     "ingress.receive",
     "broker.loops broker.trust",
-    "broker.pump broker.greenlets broker.batch",
+    "broker.pump broker.greenlets broker.batch dispatch.desk",
     "broker.bridge dispatch.gate dispatch.slots dispatch.member dispatch.news dispatch.writer",
     "dispatch.worker",
     "broker.registry broker.kafka.partitions broker.kafka.translate",
     "broker.kafka.admin broker.kafka.consumer broker.kafka.producer",
     "web service flows",
+    "standalone.variables standalone.tally standalone.logs standalone.signals standalone.publishing standalone.produce",
+    "standalone.flags standalone.options standalone.apps standalone.look",
+    "standalone.metrics standalone.http standalone.progress standalone.life",
+    "worker",
     "dify.hooks dify.apps dify.caller",
     "dify.call dify.journal",
     "dify.runs",
@@ -65,11 +71,18 @@ LAYERS = [
 EDGES = {
     "broker": "batch bridge greenlets loops pump registry trust",
     "broker.kafka": "admin consumer partitions producer translate",
-    "dispatch": "gate member news slots worker writer",
+    "dispatch": "desk gate member news slots worker writer",
+    "standalone": "apps flags http life logs look metrics produce progress publishing signals tally",
     "dify": "afterrun app apps call caller consume consumers health hooks http journal routes runs webhooks",
 }
 NOT_PURE = sorted(
-    ["flows", "service", "web", *(f"{package}.{name}" for package, names in EDGES.items() for name in names.split())]
+    [
+        "flows",
+        "service",
+        "web",
+        "worker",
+        *(f"{package}.{name}" for package, names in EDGES.items() for name in names.split()),
+    ]
 )
 IMPURE = {"gevent", "confluent_kafka", "dify_plugin", "werkzeug", "httpx"}
 IMPURE |= {"os", "socket", "threading", "time", "random"}
@@ -220,6 +233,39 @@ def test_only_the_edge_knows_werkzeug():
 def test_only_two_modules_call_anybody_but_kafka():
     assert importers("httpx") == {"service", "web"}
     assert {name for name, path in MODULES.items() if imported(path) & {"urllib.request", "http.client"}} == set()
+
+
+def test_what_only_the_stand_alone_worker_needs_is_known_to_it_alone():
+    its_own = {name for name in MODULES if name == "worker" or name.split(".")[0] == "standalone"}
+
+    for root in ("click", "dotenv", "prometheus_client", "rich"):
+        assert importers(root) <= its_own
+    assert {name for name in MODULES if name not in its_own and ours(MODULES[name]) & its_own} == set()
+
+
+def test_the_stand_alone_worker_knows_nothing_of_the_plugin():
+    code = "import kafka_bridge.worker, sys; print(*sorted({name.split('.')[0] for name in sys.modules}))"
+    found = subprocess.run([sys.executable, "-c", code], cwd=REPOSITORY, capture_output=True, check=True, text=True)
+
+    assert not {"gevent", "dify_plugin", "werkzeug", "flask"} & set(found.stdout.split())
+
+
+def test_what_the_stand_alone_worker_imports_is_in_its_requirements():
+    seen, waiting = set(), ["worker"]
+    while waiting:
+        name = waiting.pop()
+        if name not in seen:
+            seen.add(name)
+            waiting += ours(MODULES[name])
+    foreign = {root for name in seen for root in roots(MODULES[name])} - sys.stdlib_module_names - {PACKAGE}
+    called = {"dotenv": "python-dotenv"}
+    lines = (REPOSITORY / "requirements-worker.txt").read_text().split()
+
+    required = {re.split(r"[<>=]", line)[0] for line in lines}
+    assert {called.get(root, root.replace("_", "-")) for root in foreign} == required
+    assert set((REPOSITORY / "requirements.txt").read_text().split()) >= {
+        line for line in lines if line.startswith(("confluent-kafka", "orjson"))
+    }
 
 
 def test_the_entry_point_imports_the_sdk_before_anything_else():

@@ -137,7 +137,7 @@ def test_what_heals_by_itself_is_retried_sooner_than_what_a_person_must_mend():
     assert Cause.AUTHENTICATION_FAILED.retry_after_s < Cause.PUBLISHING_DISABLED.retry_after_s
 
 
-@pytest.mark.parametrize("kind", [kind for kind in KINDS if kind.status not in {401, 405, 503}])
+@pytest.mark.parametrize("kind", [kind for kind in KINDS if kind.status not in {401, 405, 429, 503}])
 def test_other_errors_carry_no_headers(kind):
     assert make(kind).headers == ()
 

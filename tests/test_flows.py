@@ -43,7 +43,9 @@ class Doubler:
 
 @pytest.mark.parametrize("timeout_s", [None, 20.0])
 @pytest.mark.parametrize(
-    "function", [double, later, Doubler(), functools.partial(later), functools.partial(double)], ids=repr
+    "function",
+    [double, later, Doubler(), functools.partial(later), functools.partial(double)],
+    ids=["def", "async def", "callable", "async partial", "partial"],
 )
 def test_what_it_returns_are_the_outputs(function, timeout_s):
     ended = run(function, timeout_s=timeout_s)

@@ -117,7 +117,7 @@ class Consumer(Protocol):
         """Up to `limit` records, as soon as there is one; empty when none came in time.
 
         Must be called regularly, also while paused. What went wrong is raised by a call that has no records; a member
-        that is beyond repair (another one has its name) raises ClientDead.
+        that is beyond repair raises ClientDead, with Fenced where another one has joined under its name.
         """
 
     @property

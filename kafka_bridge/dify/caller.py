@@ -18,11 +18,15 @@ MISSES: Final = 2
 
 
 class Caller:
-    """The other end of one open request. `ask` returns, or raises whatever it likes, if the session is alive."""
+    """The other end of one open request. `ask` returns, or raises whatever it likes, if the session is alive.
 
-    def __init__(self, ask: Callable[[], object], loop: Loop) -> None:
+    `on_gone` is told when it is not.
+    """
+
+    def __init__(self, ask: Callable[[], object], loop: Loop, on_gone: Task = lambda: None) -> None:
         self._ask = ask
         self._loop = loop
+        self._on_gone = on_gone
         self._interrupts: set[Task] = set()
         self._waiter: Waiter | None = None
         self._gone = False
@@ -39,28 +43,33 @@ class Caller:
                 self._interrupts.discard(interrupt)
 
     @contextmanager
-    def watched(self, on_gone: Task = lambda: None) -> Iterator[None]:
-        """Look whether the caller is there; when it is not, interrupt what it called for, and tell `on_gone`."""
+    def watched(self) -> Iterator[None]:
+        """Look now and then whether the caller is there; what it called for is interrupted when it is not."""
         self._waiter = self._loop.waiter()
-        self._loop.spawn(lambda: self._watch(on_gone))
+        self._loop.spawn(self._watch)
         try:
             yield
         finally:
             waiter, self._waiter = self._waiter, None
             waiter.wake()
 
-    def _watch(self, on_gone: Task) -> None:
+    def check(self) -> None:
+        """Look now: return when it is known."""
         missed = 0
-        while (waiter := self._waiter) is not None and missed < MISSES:
-            if not missed and waiter.wait(LOOK_S):
+        while not self._gone and missed < MISSES:
+            if self._answers():
                 return
-            missed = 0 if self._answers() else missed + 1
-        if self._waiter is None:
-            return
-        self._gone = True
-        on_gone()
-        for interrupt in tuple(self._interrupts):
-            interrupt()
+            missed += 1
+        if self._waiter is not None and not self._gone:
+            self._gone = True
+            self._on_gone()
+            for interrupt in tuple(self._interrupts):
+                interrupt()
+
+    def _watch(self) -> None:
+        while (waiter := self._waiter) is not None and not self._gone:
+            if not waiter.wait(LOOK_S):
+                self.check()
 
     def _answers(self) -> bool:
         try:

@@ -19,6 +19,7 @@ from kafka_bridge.dispatch.slots import Slots
 from kafka_bridge.events.record import Consumed
 from kafka_bridge.events.run import Ran
 
+CANCELED: Final = "context canceled"
 # The SDK gives a call up after 250 s of silence, with an exception that says less.
 RUN_S: Final = 240.0
 
@@ -36,8 +37,8 @@ class Runs:
     @contextmanager
     def attended(self, call: Call, on_gone: Task = lambda: None) -> Iterator[Caller]:
         """Whom the runs of this request are for; no run outlives its caller for long."""
-        caller = Caller(call.ask, self._loop)
-        with caller.watched(on_gone):
+        caller = Caller(call.ask, self._loop, on_gone)
+        with caller.watched():
             yield caller
 
     def run(self, call: Call, caller: Caller, plan: Plan, payload: Payload, *, until: float) -> Ended:
@@ -48,11 +49,16 @@ class Runs:
         except Interrupted:
             return Ended(Ending.NOT_STARTED, error="whoever asked for the run has gone")
         try:
-            return caller.call(lambda: self._run(call, plan, payload))
+            ended = caller.call(lambda: self._run(call, plan, payload))
         except Interrupted:
             return Ended(Ending.UNKNOWN, error="whoever asked for the run has gone, and the answer of Dify with it")
         finally:
             self._slots.release()
+        if CANCELED in ended.error:
+            # With this the daemon ends what was called for by somebody who has gone, if it says anything at all; before
+            # 0.6.9 it may also have been somebody else's caller. No other run is to begin until that is known.
+            caller.check()
+        return ended
 
     def _run(self, call: Call, plan: Plan, payload: Payload) -> Ended:
         assert call.apps is not None

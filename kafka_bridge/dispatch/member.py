@@ -3,7 +3,8 @@
 Everything the consumer does may block, so all of it happens here; whatever is decided is decided on the loop, by the
 `Desk`. A partition that is revoked drains first: nothing more of it is started, what runs may end, what is done is
 committed, and only then is it let go. After `DRAIN_S` it is let go as it is, and its unfinished records run again at
-their next owner.
+their next owner. Likewise all of them at the end; polling goes on meanwhile, because a group that is being balanced
+takes no commit from who does not take part.
 """
 
 import logging
@@ -11,15 +12,14 @@ import secrets
 import traceback
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from functools import partial
-from typing import Final, Protocol
+from typing import Final
 
 from kafka_bridge.broker.loops import Loop, Waiter
 from kafka_bridge.broker.ports import ClientDead, Consumer, Position, Start
 from kafka_bridge.clock import Clock
-from kafka_bridge.dispatch.flow import Flow
-from kafka_bridge.errors import BridgeError, Internal
+from kafka_bridge.dispatch.desk import Desk, Inquiry, Partitions
+from kafka_bridge.errors import BridgeError, Fenced, Internal
 from kafka_bridge.events.record import Consumed, TopicPartition
 
 logger = logging.getLogger(__name__)
@@ -41,48 +41,12 @@ _LOOK_S: Final = 0.01
 TROUBLE_S: Final = 0.2
 REBUILD_S: Final = 1.0
 REBUILD_MOST_S: Final = 30.0
-
-type Partitions = Sequence[TopicPartition]
-
-
-class Desk(Protocol):
-    """Where it is decided; every method runs on the loop."""
-
-    def assigned(self, positions: Mapping[TopicPartition, Position]) -> None:
-        """These are ours now."""
-
-    def revoked(self, partitions: Partitions) -> None:
-        """These go: start nothing more of them."""
-
-    def in_flight(self, partitions: Partitions) -> int:
-        """How many of their records run or are written."""
-
-    def gone(self, partitions: Partitions | None) -> None:
-        """These, or all, are somebody else's now."""
-
-    def arrived(self, records: Sequence[Consumed], *, at_end: bool) -> Flow:
-        """Records came, or none did for a moment; what is to be paused and resumed."""
-
-    def committable(self) -> Mapping[TopicPartition, int]:
-        """What may be committed."""
-
-    def committed(self, offsets: Mapping[TopicPartition, int]) -> None:
-        """The broker has these."""
-
-    def troubled(self, error: BridgeError) -> None:
-        """Nothing can be read now, and why."""
-
-
-@dataclass(slots=True)
-class Inquiry:
-    """Somebody wants what is done to be committed, and to know the lag; `lag` is None when it cannot be had."""
-
-    waiter: Waiter
-    lag: int | None = None
+# Whoever asks waits this long for the commit and the lag.
+INQUIRY_S: Final = 5.0
 
 
 class Member:
-    """`run` is the thread's whole life; `stop` and `inquire` are for the loop."""
+    """`run` is the thread's whole life; `stop` and `leave` are for the loop, `inquire` is for callers that may wait."""
 
     def __init__(
         self,
@@ -101,20 +65,47 @@ class Member:
         self._loop = loop
         self._clock = clock
         self._stopping = False
+        self._left = False
+        self._leavers: list[Waiter] = []
+        self._joined = False
         self._inquiries: deque[Inquiry] = deque()
         self._ours: set[TopicPartition] = set()
         self._wanted: set[TopicPartition] = set()
         self._paused: set[TopicPartition] = set()
         self._full_since: float | None = None
+        self._drained_by: float | None = None
         self._patience_s = REBUILD_S
 
     def stop(self) -> None:
         """Leave the group, after what runs has ended or `DRAIN_S` are over."""
         self._stopping = True
 
-    def inquire(self, inquiry: Inquiry) -> None:
-        """Answer it with the next poll."""
-        self._inquiries.append(inquiry)
+    def inquire(self) -> Inquiry:
+        """Have what is done committed, and ask for the lag; waits for the answer."""
+        inquiry = Inquiry(self._loop.waiter())
+        with self._loop.lock:
+            if self._left:
+                return inquiry
+            self._inquiries.append(inquiry)
+        inquiry.waiter.wait(INQUIRY_S)
+        return inquiry
+
+    def leave(self, waiter: Waiter) -> None:
+        """Wake whoever waits for it when the group is left."""
+        if self._left:
+            waiter.wake()
+        else:
+            self._leavers.append(waiter)
+
+    @property
+    def has_left(self) -> bool:
+        """Whether its life is over."""
+        return self._left
+
+    @property
+    def joined(self) -> bool:
+        """Whether the group has given this member its partitions, even if there were none for it."""
+        return self._joined
 
     def run(self) -> None:
         """Read until `stop`; a client that dies is replaced."""
@@ -127,8 +118,13 @@ class Member:
                 self._died(error)
             except Exception as error:  # noqa: BLE001 - a thread that dies silently would stand still for ever
                 self._died(self._defect(error))
-        while self._inquiries:
-            self._answer(self._inquiries.popleft(), None)
+        self._loop.call(self._say_goodbye)
+
+    def _say_goodbye(self) -> None:
+        self._left = True
+        for waiter in (*(inquiry.waiter for inquiry in self._inquiries), *self._leavers):
+            waiter.wake()
+        self._desk.left()
 
     def _live(self) -> None:
         consumer = self._make_consumer()
@@ -145,6 +141,7 @@ class Member:
             self._serve(consumer)
         finally:
             consumer.close()
+            self._joined = False
 
     def _serve(self, consumer: Consumer) -> None:
         records: Sequence[Consumed] = ()
@@ -157,9 +154,28 @@ class Member:
             if inquiries or self._clock.monotonic() >= commit_at:
                 self._commit(consumer, self._loop.call(self._desk.committable))
                 commit_at = self._clock.monotonic() + COMMIT_S
-            for inquiry in inquiries:
-                self._answer(inquiry, consumer)
+            if inquiries:
+                self._answer(inquiries, consumer)
             records = () if self._holds() else self._poll(consumer)
+        self._drain(consumer)
+
+    def _drain(self, consumer: Consumer) -> None:
+        """Before the farewell: let what runs end, and commit. What is read meanwhile is somebody else's."""
+        self._drained_by = self._clock.monotonic() + DRAIN_S
+        commit_at = 0.0
+        while (now := self._clock.monotonic()) < self._drained_by:
+            ready = self._loop.call(self._desk.committable)
+            if not self._loop.call(partial(self._desk.in_flight, sorted(self._ours))):
+                if not ready:
+                    return
+                if now >= commit_at:
+                    commit_at = now + POLL_S
+                    self._commit(consumer, ready)
+                    continue
+            self._wanted |= self._ours
+            self._poll(consumer)
+            # A write that failed may be due again.
+            self._loop.call(partial(self._desk.arrived, (), at_end=False))
 
     def _holds(self) -> bool:
         """Whether to wait for room in the buffer without a poll."""
@@ -203,18 +219,26 @@ class Member:
         except BridgeError as error:
             self._loop.call(partial(self._desk.troubled, error))
 
-    def _answer(self, inquiry: Inquiry, consumer: Consumer | None) -> None:
+    def _answer(self, inquiries: Sequence[Inquiry], consumer: Consumer) -> None:
         try:
-            assigned = consumer.assigned() if consumer else ()
-            if consumer and assigned:
-                inquiry.lag = sum(consumer.lag(assigned).values())
+            assigned = consumer.assigned()
+            lags = consumer.lag(assigned) if assigned else {}
+            if not assigned and self._joined:
+                # So that who has no partitions also knows whether the brokers are there.
+                consumer.committed([TopicPartition(self._topics[0], 0)])
+            if self._joined:
+                self._loop.call(self._desk.answered)
         except BridgeError as error:
+            lags = None
             self._loop.call(partial(self._desk.troubled, error))
-        self._loop.post(inquiry.waiter.wake)
+        for inquiry in inquiries:
+            inquiry.lags = lags
+            self._loop.post(inquiry.waiter.wake)
 
     # Within `poll` and `close`.
 
     def _on_assigned(self, positions: Mapping[TopicPartition, Position]) -> None:
+        self._joined = True
         if positions:
             self._ours.update(positions)
             self._loop.call(partial(self._desk.assigned, positions))
@@ -223,7 +247,7 @@ class Member:
         if not partitions:
             return
         self._loop.call(partial(self._desk.revoked, partitions))
-        deadline = self._clock.monotonic() + DRAIN_S
+        deadline = self._drained_by or self._clock.monotonic() + DRAIN_S
         while self._loop.call(partial(self._desk.in_flight, partitions)) and self._clock.monotonic() < deadline:
             self._loop.rest(_LOOK_S)
         ready = self._loop.call(self._desk.committable)
@@ -239,6 +263,8 @@ class Member:
     def _died(self, error: BridgeError) -> None:
         self._loop.call(partial(self._desk.gone, None))
         self._loop.call(partial(self._desk.troubled, error))
+        if isinstance(error, Fenced):
+            self._stopping = True
         waited = 0.0
         while not self._stopping and waited < self._patience_s:
             self._loop.rest(POLL_S)

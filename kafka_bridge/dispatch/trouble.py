@@ -28,6 +28,13 @@ class Trouble:
         """It is over."""
         self.error = None
 
+    def answered(self) -> bool:
+        """The brokers answer: whether that means that it is over. Of the topics themselves it says nothing."""
+        if not isinstance(self.error, Unavailable) or self.error.cause in OF_TOPICS:
+            return False
+        self.clear()
+        return True
+
     def is_hopeless(self, now: float, *, assigned: bool) -> bool:
         """Whether waiting longer is pointless.
 

@@ -8,7 +8,6 @@ Who has run a record takes the next one itself: handing over to another thread c
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from math import inf
-from typing import Final
 
 from kafka_bridge.broker.loops import Loop
 from kafka_bridge.broker.ports import Consumer, Position
@@ -17,7 +16,7 @@ from kafka_bridge.dispatch.ended import Ended, Ending
 from kafka_bridge.dispatch.engine import Engine, Run, Write
 from kafka_bridge.dispatch.flow import Flow
 from kafka_bridge.dispatch.gate import Gate
-from kafka_bridge.dispatch.member import Inquiry, Member
+from kafka_bridge.dispatch.member import Member
 from kafka_bridge.dispatch.news import Listener, News
 from kafka_bridge.dispatch.plan import Plan
 from kafka_bridge.dispatch.task import Task, Writing
@@ -27,12 +26,9 @@ from kafka_bridge.dispatch.writer import Send, Writer
 from kafka_bridge.errors import BridgeError, Busy, Refused
 from kafka_bridge.events.record import Consumed, TopicPartition
 
-# The answer to a window waits this long for the last commit and the lag.
-INQUIRY_S: Final = 5.0
-
 
 class Dispatcher:
-    """See the module's docstring. Implements `member.Desk`; `send` publishes results and dead letters."""
+    """See the module's docstring. Implements `desk.Desk`; `send` publishes results and dead letters."""
 
     def __init__(
         self,
@@ -55,7 +51,7 @@ class Dispatcher:
         self.loop = loop
         self._clock = clock
         self._engine = Engine(plan.policy, random=random)
-        self._member = Member(make_consumer, topics=plan.topics, start=plan.start, desk=self, loop=loop, clock=clock)
+        self.member = Member(make_consumer, topics=plan.topics, start=plan.start, desk=self, loop=loop, clock=clock)
         self._news = News(plan.name, loop)
         self._window: Window | None = None
         self._gate = Gate(loop, clock.monotonic)
@@ -68,7 +64,7 @@ class Dispatcher:
 
     def start(self) -> None:
         """Join the group."""
-        self.loop.start_thread(self._member.run)
+        self.loop.start_thread(self.member.run)
 
     def close(self) -> None:
         """Start nothing more in the open window: it ends with what runs."""
@@ -81,18 +77,19 @@ class Dispatcher:
         """Leave the group once what runs has ended, or after the drain's bound; what is done is committed."""
         with self.loop.lock:
             self.close()
-            self._member.stop()
+            self.member.stop()
 
     def run(
         self, runner: Runner, *, max_records: int | None = None, max_s: float | None = None, patient: bool = False
     ) -> Report:
         """Run records until one of the bounds, or until there are none; returns when what was started has ended.
 
-        Raises Busy while another window is open, and Unavailable or SettingsInvalid when nothing can be read.
+        Raises Busy while another window is open or when the group is left, Unavailable or SettingsInvalid when nothing
+        can be read.
         """
         window = Window(runner, left=max_records, patient=patient)
         with self.loop.lock:
-            if self._window is not None:
+            if self._window is not None or self.member.has_left:
                 raise Busy
             self._window, self._at_end, self.used_at = window, False, self._clock.monotonic()
             self._advance()
@@ -119,9 +116,7 @@ class Dispatcher:
         return self._window is not None
 
     def _report(self, window: Window) -> Report:
-        inquiry = Inquiry(self.loop.waiter())
-        self._member.inquire(inquiry)
-        inquiry.waiter.wait(INQUIRY_S)
+        inquiry = self.member.inquire()
         with self.loop.lock:
             error = self.trouble.error
             if error is not None and not window.counts.consumed and (not self._engine.assigned or self._is_hopeless):
@@ -166,7 +161,7 @@ class Dispatcher:
             self._engine.receive(records, now=self._clock.monotonic(), unix=self._clock.now())
         if self._window is None and self._clock.monotonic() - self.used_at > self._idle_s:
             self.used_at = inf
-            self._member.stop()
+            self.member.stop()
             self._on_idle()
         due = self._engine.due()
         if records or (due is not None and due <= self._clock.monotonic()):
@@ -185,6 +180,13 @@ class Dispatcher:
         self._news.troubled(error)
         self.trouble.note(error, self._clock.monotonic())
         self._look()
+
+    def answered(self) -> None:
+        if self.trouble.answered():
+            self._news.recovered()
+
+    def left(self) -> None:
+        self.stop()
 
     # Carrying out.
 

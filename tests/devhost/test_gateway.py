@@ -41,7 +41,7 @@ class Plugin:
             answer.put(message)
         return "session"
 
-    def forget(self, session_id: str) -> None:
+    def forget(self, session_id: str, *, gone: bool = False) -> None:
         self.forgotten.append(session_id)
 
 

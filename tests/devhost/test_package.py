@@ -58,6 +58,9 @@ def test_this_repositorys_package_holds_what_is_allowed_and_nothing_else():
     assert [name for name in packed if not ALLOWED.fullmatch(name)] == []
     assert {"manifest.yaml", "main.py", "requirements.txt", "LICENSE", "PRIVACY.md"} <= set(packed)
     assert len([name for name in packed if name.startswith("kafka_bridge/")]) > 20
+    assert [name for name in packed if "standalone" in name or "worker.py" in name] == [
+        "kafka_bridge/dispatch/worker.py"
+    ]
 
 
 def test_this_repositorys_package_is_one_that_the_platform_takes(tmp_path):

@@ -33,9 +33,9 @@ class Session:
 
 def test_who_has_gone_is_noticed_and_what_runs_for_him_is_left():
     session, told = Session(answers=1), []
-    caller = Caller(session.ask, GeventLoop())
+    caller = Caller(session.ask, GeventLoop(), lambda: told.append("gone"))
 
-    with caller.watched(lambda: told.append("gone")), pytest.raises(Interrupted):
+    with caller.watched(), pytest.raises(Interrupted):
         caller.call(lambda: gevent.sleep(60))
 
     assert (session.asked, told) == (1 + module.MISSES, ["gone"])
@@ -62,7 +62,7 @@ def test_everything_that_is_under_way_ends_and_nothing_begins_any_more():
 def test_any_answer_will_do(error):
     session, told = Session(answers=None, error=error), []
 
-    with Caller(session.ask, GeventLoop()).watched(lambda: told.append("gone")):
+    with Caller(session.ask, GeventLoop(), lambda: told.append("gone")).watched():
         gevent.sleep(0.2)
 
     assert session.asked > module.MISSES
@@ -73,7 +73,7 @@ def test_one_question_may_be_lost():
     answers = iter([60, 0, 60, 0, 60])
     told = []
 
-    with Caller(lambda: gevent.sleep(next(answers, 0)), GeventLoop()).watched(lambda: told.append("gone")):
+    with Caller(lambda: gevent.sleep(next(answers, 0)), GeventLoop(), lambda: told.append("gone")).watched():
         gevent.sleep(0.4)
 
     assert (told, list(answers)) == ([], [])
@@ -81,10 +81,22 @@ def test_one_question_may_be_lost():
 
 def test_nobody_is_asked_when_it_is_over():
     session, told = Session(answers=0), []
-    caller = Caller(session.ask, GeventLoop())
+    caller = Caller(session.ask, GeventLoop(), lambda: told.append("gone"))
 
-    with caller.watched(lambda: told.append("gone")):
+    with caller.watched():
         assert caller.call(lambda: 42) == 42
     gevent.sleep(0.2)
 
     assert (session.asked, told) == (0, [])
+
+
+@pytest.mark.parametrize(("answers", "told"), [(0, ["gone"]), (None, [])])
+def test_who_cannot_wait_for_the_next_look_asks_at_once(monkeypatch, answers, told):
+    monkeypatch.setattr(module, "LOOK_S", 60)
+    heard = []
+    caller = Caller(Session(answers).ask, GeventLoop(), lambda: heard.append("gone"))
+
+    with caller.watched():
+        gevent.joinall([gevent.spawn(caller.check) for _ in range(2)], raise_error=True)
+
+        assert heard == told

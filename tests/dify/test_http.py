@@ -263,7 +263,9 @@ def test_a_request_that_cannot_be_read_is_a_defect_and_not_an_exception():
     assert b"NEVERSHOWN" not in response.get_data()
 
 
-@pytest.mark.parametrize("value", [object(), {1}, "\ud800", 2**70, {1: 2}], ids=repr)
+@pytest.mark.parametrize(
+    "value", [object(), {1}, "\ud800", 2**70, {1: 2}], ids=["object", "set", "surrogate", "too large", "number as name"]
+)
 def test_settings_that_are_no_json_are_answered_and_not_raised(value):
     response = answer_of(lambda _call: json_reply({}), settings={"topic": value})
 

@@ -1,9 +1,9 @@
-"""Why nothing can be read, and for how long that is waited for."""
+"""Why nothing can be read, for how long that is waited for, and what ends it."""
 
 import pytest
 
-from kafka_bridge.dispatch.trouble import HEALS_S, Trouble
-from kafka_bridge.errors import Cause, Unavailable
+from kafka_bridge.dispatch.trouble import HEALS_S, OF_TOPICS, Trouble
+from kafka_bridge.errors import Cause, Fenced, Unavailable
 
 
 def noted(cause: Cause) -> Trouble:
@@ -38,3 +38,21 @@ def test_trouble_that_lasts_is_as_old_as_its_first_sign_and_can_be_over():
     assert trouble.is_hopeless(103.5, assigned=False)
     trouble.clear()
     assert not trouble.is_hopeless(200.0, assigned=False)
+
+
+@pytest.mark.parametrize("cause", sorted(set(Cause) - OF_TOPICS))
+def test_an_answer_of_the_brokers_ends_what_was_between_us_and_them(cause):
+    trouble = noted(cause)
+
+    assert trouble.answered()
+    assert trouble.error is None
+    assert not trouble.answered(), "once is enough"
+
+
+@pytest.mark.parametrize("error", [Fenced(), *map(Unavailable, sorted(OF_TOPICS))], ids=str)
+def test_it_says_nothing_of_a_topic_or_of_a_name_that_is_taken(error):
+    trouble = Trouble()
+    trouble.note(error, 100.0)
+
+    assert not trouble.answered()
+    assert trouble.error is error

@@ -12,7 +12,7 @@ from kafka_bridge.broker.config import Properties
 from kafka_bridge.broker.kafka.partitions import METADATA_TIMEOUT_S, ours, theirs, watermarks
 from kafka_bridge.broker.kafka.translate import BROKER_LIMIT, Translated, listening, parts, refused_properties
 from kafka_bridge.broker.ports import ClientDead, Position, Start, Trouble
-from kafka_bridge.errors import BridgeError, Cause, Unavailable
+from kafka_bridge.errors import BridgeError, Cause, Fenced, Unavailable
 from kafka_bridge.events.record import Consumed, Headers, Record, TopicPartition
 
 # At commit these mean that the group is being balanced anew: whoever gets the partition reads from the last commit.
@@ -100,8 +100,8 @@ class KafkaConsumer:
                 self._ended.discard(record.position)
             elif error.code() == KafkaError._PARTITION_EOF:
                 self._ended.add(TopicPartition(message.topic() or "", message.partition() or 0))
-            elif error.fatal():
-                raise ClientDead(record_error(error.code(), error.str(), limit_of=BROKER_LIMIT))
+            elif error.fatal() or error.code() == KafkaError._FATAL:
+                raise ClientDead(_fatal(error))
             else:
                 # What cannot be read has not been read to its end.
                 self._ended.discard(TopicPartition(message.topic() or "", message.partition() or 0))
@@ -204,6 +204,13 @@ class KafkaConsumer:
     def _on_trouble(self, trouble: Trouble) -> None:
         if trouble.cause is not None:
             self._trouble = trouble
+
+
+def _fatal(error: KafkaError) -> BridgeError:
+    # As a message it has the code of all fatal errors, and not even the flag; the text has that of the cause.
+    if KafkaError(KafkaError.FENCED_INSTANCE_ID).str() in error.str():
+        return Fenced(hint=error.str())
+    return record_error(error.code(), error.str(), limit_of=BROKER_LIMIT)
 
 
 def _consumed(message: Message) -> Consumed:

@@ -1,13 +1,15 @@
 """A session dies with its request, and what a plugin asks of Dify while it lives."""
 
 import json
+import threading
 import uuid
 from typing import Any
 
 import pytest
 
+from devhost.host import BackgroundHost
 from tests.brokers import wait_until
-from tests.e2e.daemon.replay import Daemon, parse
+from tests.e2e.daemon.replay import PLUGIN, Daemon, parse
 
 
 def body_of(daemon: Daemon, path: str) -> bytes:
@@ -57,3 +59,36 @@ def test_a_streamed_run_has_a_beginning_and_an_end(daemon: Daemon):
     assert (begun["event"], begun["data"]["inputs"]) == ("workflow_started", {"payload": "p"})
     assert (finished["event"], finished["data"]["status"]) == ("workflow_finished", "succeeded")
     assert begun["workflow_run_id"] == finished["workflow_run_id"] == finished["data"]["id"]
+
+
+# Of more than 50 clients that went while runs were under way a few left their plugin told; for the others the daemon's
+# log has `session not found`. The address is that of Dify's api.
+CANCELED = 'invoke app failed: Post "http://127.0.0.1:5001/inner/api/invoke/app": context canceled'
+
+
+@pytest.mark.parametrize(
+    ("told", "outcome"),
+    [
+        (False, {"exception": "Timeout", "text": "1.0 second"}),
+        (True, {"exception": "Exception", "text": CANCELED}),
+    ],
+    ids=["silence", "canceled"],
+)
+def test_a_run_is_given_up_with_its_client_and_the_plugin_may_be_told(told: bool, outcome: dict[str, str]):
+    begun, held, name = threading.Event(), threading.Event(), uuid.uuid4().hex
+
+    def app(_inputs: dict[str, Any]) -> dict[str, Any]:
+        begun.set()
+        held.wait(60)
+        return {}
+
+    with BackgroundHost(endpoints={}, plugin=PLUGIN, apps={"app": app}, tells_canceled=told) as host:
+        daemon = Daemon(host, [])
+        try:
+            with daemon.get(f"/app?app_id=app&s={1 if not told else 30}&outcome={name}"):
+                assert begun.wait(15)
+            wait_until(lambda: body_of(daemon, f"/outcome/{name}") != b"null")
+
+            assert json.loads(body_of(daemon, f"/outcome/{name}")) == outcome
+        finally:
+            held.set()

@@ -171,8 +171,11 @@ class Probe(Endpoint):
                 return list(answer)
             return {"length": len(json.dumps(answer))} if r.args.get("summary") == "1" else answer
 
-        with gevent.Timeout(30):
-            return as_json(attempt(invoke))
+        with gevent.Timeout(float(r.args.get("s", 30))):
+            outcome = attempt(invoke)
+        if name := r.args.get("outcome"):
+            OUTCOMES[name] = outcome
+        return as_json(outcome)
 
     def do_late(self, r: Request, argument: str) -> Response:
         """Use the session after `go`, in this request or (answer=now) when its answer is out; see `outcome`."""
