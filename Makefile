@@ -25,7 +25,7 @@ serve: $(VENV)/.ready ## the local host: make serve ARGS="--endpoint shop=exampl
 	@$(RUN) -m devhost serve $(ARGS)
 
 test: $(VENV)/.vendors ## all tests, with kills, soak and fuzzing in small
-	@$(RUN) -m pytest $(ARGS)
+	@$(RUN) -m pytest -n 3 --dist worksteal $(ARGS)
 
 soak: $(VENV)/.vendors ## the same in full
 	@SOAK=1 $(RUN) -m pytest --timeout=3600 $(ARGS)
