@@ -5,6 +5,9 @@ configuration reference. Everything is made anew per session: certificates, pass
 """
 
 import contextlib
+import fcntl
+import os
+import random
 import secrets
 import shutil
 import signal
@@ -50,26 +53,39 @@ def missing_part() -> str:
 def fetch_jars(cache: Path) -> Path:
     """The folder with the broker's jars; fetched once."""
     folder = cache / f"kafka-{VERSION}"
-    if not (folder / "complete").exists():
-        folder.mkdir(parents=True, exist_ok=True)
-        (folder / "pom.xml").write_text(POM)
-        subprocess.run(
-            ["mvn", "-q", "-B", "dependency:copy-dependencies", "-DoutputDirectory=lib"],
-            cwd=folder,
-            check=True,
-            timeout=600,
-        )
-        (folder / "complete").touch()
+    folder.mkdir(parents=True, exist_ok=True)
+    # Processes that share the tests ask for them at the same time.
+    with (folder / "lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not (folder / "complete").exists():
+            (folder / "pom.xml").write_text(POM)
+            subprocess.run(
+                ["mvn", "-q", "-B", "dependency:copy-dependencies", "-DoutputDirectory=lib"],
+                cwd=folder,
+                check=True,
+                timeout=600,
+            )
+            (folder / "complete").touch()
     return folder / "lib"
 
 
 def free_ports(count: int) -> list[int]:
-    """Ports that are free now."""
+    """Ports that are free now.
+
+    Each process that shares the tests has a range of its own, below the one that the system takes ports from: a broker
+    that is killed must find them free when it comes back.
+    """
+    first = 16_000 + 2_000 * int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
+    found: list[int] = []
     with contextlib.ExitStack() as stack:
-        sockets = [stack.enter_context(socket.socket()) for _ in range(count)]
-        for one in sockets:
-            one.bind(("127.0.0.1", 0))
-        return [one.getsockname()[1] for one in sockets]
+        for port in random.sample(range(first, first + 2_000), 2_000):
+            one = stack.enter_context(socket.socket())
+            with contextlib.suppress(OSError):
+                one.bind(("127.0.0.1", port))
+                found.append(port)
+            if len(found) == count:
+                break
+    return found
 
 
 @dataclass
