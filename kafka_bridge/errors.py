@@ -16,6 +16,7 @@
     ├── Internal                 500  a defect of ours; the incident id leads to the log
     ├── CertificateUnreachable   503  what the signature is checked with cannot be fetched now; deliver again
     └── Unavailable              503  Kafka has not acknowledged; `cause` says why; deliver again
+        └── Unreadable           503  the same of reading
     Retry                        none of ours: what a flow of yours raises to be run again after a delay
 
 `str(error)` is safe to show to anybody: secrets, hosts and foreign exception texts stay in `__cause__` and the log.
@@ -260,6 +261,13 @@ class Unavailable(BridgeError):
     @property
     def headers(self) -> tuple[tuple[str, str], ...]:
         return (("Retry-After", str(self.cause.retry_after_s)),)
+
+
+class Unreadable(Unavailable):
+    """Nothing can be consumed from Kafka now; nothing was lost by that."""
+
+    slug = "unreadable"
+    title = "Kafka cannot be read"
 
 
 class Retry(Exception):

@@ -19,6 +19,7 @@ ARGUMENTS = {
     errors.SettingsInvalid: (("one.", "two."),),
     errors.Internal: ("0badcafe",),
     errors.Unavailable: (Cause.QUEUE_FULL, "hint"),
+    errors.Unreadable: (Cause.NOT_AUTHORIZED, "hint"),
 }
 
 

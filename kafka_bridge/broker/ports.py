@@ -103,8 +103,8 @@ class Consumer(Protocol):
         """Join the group. The callbacks run inside `poll`; a commit in `on_revoked` still counts, in `on_lost` not.
 
         `start` is for partitions of which the group has committed nothing. With `latest` their end is committed at
-        once, so that what comes while nobody is a member is not skipped. A committed offset that is no longer there
-        goes on at the earliest record that is.
+        once, so that what comes while nobody is a member is not skipped; a topic that is made later is read from its
+        first record. A committed offset that is no longer there goes on at the earliest record that is.
         """
 
     def assign(self, offsets: Mapping[TopicPartition, int | Start]) -> None:

@@ -23,7 +23,7 @@ from kafka_bridge.dispatch.task import Task, Writing
 from kafka_bridge.dispatch.trouble import Trouble
 from kafka_bridge.dispatch.window import EndedBy, Report, Runner, Window
 from kafka_bridge.dispatch.writer import Send, Writer
-from kafka_bridge.errors import BridgeError, Busy, Refused
+from kafka_bridge.errors import BridgeError, Busy, Refused, Unavailable, Unreadable
 from kafka_bridge.events.record import Consumed, TopicPartition
 
 
@@ -120,7 +120,7 @@ class Dispatcher:
         with self.loop.lock:
             error = self.trouble.error
             if error is not None and not window.counts.consumed and (not self._engine.assigned or self._is_hopeless):
-                raise error
+                raise Unreadable(error.cause, error.hint) if isinstance(error, Unavailable) else error
             circuit = self._engine.circuit
             return Report(
                 counts=window.counts,

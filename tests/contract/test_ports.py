@@ -7,6 +7,7 @@ import threading
 import time
 import uuid
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 
 import pytest
 
@@ -208,6 +209,29 @@ class TestConsumer:
         join(second, topic, Start.LATEST)
 
         assert [found.record.value for found in read(second, 1)] == [b"meanwhile"]
+
+    def test_a_group_that_starts_at_latest_reads_all_of_a_topic_that_is_made_after_it_came(
+        self, broker, publish, admin, consumer, connect: Connect
+    ):
+        late = f"contract-late-{uuid.uuid4().hex[:8]}"
+        one = consumer()
+        join(one, late, Start.LATEST)
+        with pytest.raises(Unavailable):
+            wait_until(lambda: bool(one.poll(0.5)))
+        if broker.real:
+            admin.create_topic(late, partitions=1, replication=1, config={}, timeout_s=20)
+        connection = connect(cluster_of(bootstrap_servers=broker.bootstrap))
+        connection.send(Record(topic=late, value=b"first", partition=0), timeout_s=20)
+        found: list[Consumed] = []
+
+        def read_all() -> bool:
+            with suppress(Unavailable):
+                found.extend(one.poll(0.5))
+            return bool(found)
+
+        # The client looks for topics that are not there every few seconds at first, then more rarely.
+        wait_until(read_all, 120)
+        assert [each.record.value for each in found] == [b"first"]
 
     def test_a_group_goes_on_at_the_earliest_record_when_its_own_place_is_gone(self, topic, publish, consumer):
         at, group = TopicPartition(topic, 0), f"group-{uuid.uuid4().hex[:8]}"

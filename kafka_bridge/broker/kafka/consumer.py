@@ -41,6 +41,8 @@ class KafkaConsumer:
         # Where a group begins that has committed nothing yet; committed with the next poll.
         self._begun: dict[TopicPartition, int] = {}
         self._ended: set[TopicPartition] = set()
+        # Topics that were not there when we came: a record that makes one of them is as new as what follows it.
+        self._awaited: set[str] = set()
         try:
             self._consumer = LibraryConsumer(listening(properties, self._on_trouble))
         except KafkaException as error:
@@ -105,6 +107,8 @@ class KafkaConsumer:
             else:
                 # What cannot be read has not been read to its end.
                 self._ended.discard(TopicPartition(message.topic() or "", message.partition() or 0))
+                if error.code() == KafkaError.UNKNOWN_TOPIC_OR_PART:
+                    self._awaited.add(message.topic() or "")
                 self._error = record_error(error.code(), error.str(), limit_of=BROKER_LIMIT)
         if not records:
             self._raise_what_was_said()
@@ -183,8 +187,9 @@ class KafkaConsumer:
         for at, committed in self.committed(partitions).items():
             with Translated():
                 low, high = watermarks(self._consumer, at)
-            offset = committed if committed is not None else low if start is Start.EARLIEST else high
-            if committed is None and start is Start.LATEST:
+            latest = start is Start.LATEST and at.topic not in self._awaited
+            offset = committed if committed is not None else high if latest else low
+            if committed is None and latest:
                 self._begun[at] = offset
             positions[at] = Position(low if offset > high else max(low, offset), missed=max(0, low - offset))
         return positions
