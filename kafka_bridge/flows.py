@@ -45,8 +45,12 @@ def load_function(reference: str) -> tuple[str, Function]:
     """The function that `PATH.py:function` names, and its name. Raises CannotLoad."""
     path, _, name = reference.rpartition(":")
     file = Path(path)
-    if file.suffix != ".py" or not file.is_file():
+    if not path and reference.endswith(".py"):
+        raise CannotLoad(f"a function is given as PATH.py:function; {reference!r} names no function")
+    if file.suffix != ".py":
         raise CannotLoad(f"a function is given as PATH.py:function; {path or reference!r} is no Python file")
+    if not file.is_file():
+        raise CannotLoad(f"there is no file {path!r}")
     # Not under the file's own name, which may be that of a library.
     module_name = f"kafka_bridge_flow_{file.stem}"
     spec = importlib.util.spec_from_file_location(module_name, file)

@@ -273,8 +273,9 @@ class TestLoading:
     @pytest.mark.parametrize(
         ("reference", "said"),
         [
-            ("{file}", "is no Python file"),
+            ("{file}", "mine.py' names no function"),
             ("{file}x:run", "is no Python file"),
+            ("{file}.py:run", "there is no file "),
             ("nothing", "a function is given as PATH.py:function; 'nothing' is no Python file"),
             ("", "is no Python file"),
         ],

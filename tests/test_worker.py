@@ -300,9 +300,25 @@ def test_with_nothing_to_run_it_says_so(tmp_path):
 
 
 @pytest.mark.parametrize(
+    ("arguments", "name"),
+    [
+        (("--sasl-password", "NEVERSHOWN"), "KAFKA_SASL_PASSWORD"),
+        (("--dify-api-key=NEVERSHOWN",), "DIFY_API_KEY"),
+        (("produce", "t", "v", "--ssl-key-pem", "NEVERSHOWN"), "KAFKA_SSL_KEY_PEM"),
+    ],
+)
+def test_who_gives_a_secret_as_a_flag_is_told_where_it_goes(tmp_path, arguments, name):
+    ended = told(tmp_path, *arguments)
+
+    assert ended.returncode == 2
+    assert f"A secret has no flag: give {name} in the environment or in .env" in ended.stderr.decode()
+    assert b"NEVERSHOWN" not in ended.stderr
+
+
+@pytest.mark.parametrize(
     ("content", "said"),
     [
-        (None, "'flow.py' is no Python file"),
+        (None, "there is no file 'flow.py'"),
         ("def other(): pass", "has no function named 'run'"),
         ("1 / 0", "cannot be loaded: ZeroDivisionError"),
     ],

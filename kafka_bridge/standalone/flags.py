@@ -63,7 +63,22 @@ def told[T](action: Callable[[], T]) -> T:
         raise click.ClickException(f"{error}{f' ({error.hint})' if error.hint else ''}") from error
 
 
-class SectionedCommand(click.Command):
+class _NoFlagForSecrets(click.Command):
+    """Whoever gives a secret as a flag is told where it goes, and not which flag is spelt nearly alike."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        try:
+            return super().parse_args(ctx, args)
+        except click.NoSuchOption as error:
+            words = error.option_name.lstrip("-").upper().replace("-", "_")
+            for name, row in VARIABLES.items():
+                if row.secret and words in {name, name.removeprefix("KAFKA_")}:
+                    text = f"A secret has no flag: give {name} in the environment or in {ENV_FILE}"
+                    raise click.UsageError(text, ctx) from error
+            raise
+
+
+class SectionedCommand(_NoFlagForSecrets):
     """Its help lists the variables by section."""
 
     sections: tuple[Section, ...] = (Section.KAFKA,)
@@ -72,7 +87,7 @@ class SectionedCommand(click.Command):
         _write(self, ctx, formatter, self.sections)
 
 
-class SectionedGroup(click.Group):
+class SectionedGroup(_NoFlagForSecrets, click.Group):
     """Likewise."""
 
     def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:

@@ -266,8 +266,9 @@ class TestLoading:
     @pytest.mark.parametrize(
         ("reference", "said"),
         [
-            ("{file}", "is no Python file"),
+            ("{file}", "mine.py' names no function"),
             ("{file}x:run", "is no Python file"),
+            ("{file}.py:run", "there is no file "),
             ("nothing", "'nothing' is no Python file"),
             ("{file}:absent", "has no function named 'absent'"),
             ("{file}:answer", "has no function named 'answer'"),

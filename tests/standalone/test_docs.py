@@ -1,11 +1,14 @@
 """What is written of the worker, held against it."""
 
+import json
 import re
 
 import pytest
 from dotenv import dotenv_values
 
 from kafka_bridge.flows import load_function
+from kafka_bridge.settings import endpoint
+from kafka_bridge.settings.table import SETTINGS
 from kafka_bridge.standalone.options import Wrong, parse_options
 from kafka_bridge.standalone.variables import VARIABLES
 from tests.brokers import REPOSITORY
@@ -44,3 +47,12 @@ def test_what_the_sample_has_commented_out_is_right_too():
 @pytest.mark.parametrize("function", ["answer", "greet"])
 def test_the_sample_flows_can_be_loaded(function):
     assert load_function(f"{REPOSITORY}/examples/flow.py:{function}")[0] == function
+
+
+def test_the_sample_of_consuming_lacks_only_what_the_local_host_adds():
+    saved = json.loads((REPOSITORY / "examples" / "consume.json").read_text())
+    settings = endpoint.parse({**saved, "bootstrap_servers": "localhost:9092", "app": {"app_id": "answer"}})
+
+    assert set(saved) <= set(SETTINGS)
+    assert settings.problems == ()
+    assert settings.consume.topics == ("orders",)
