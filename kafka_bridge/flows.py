@@ -128,7 +128,8 @@ class Flow:
     def _call(self, record: dict[str, object]) -> Ended:
         try:
             return _outputs(self._function(record))
-        except (Exception, SystemExit) as error:  # noqa: BLE001 - somebody else's function: whatever it raises
+        except BaseException as error:  # noqa: BLE001 - somebody else's function: whatever it raises
+            # Also what is no Exception, as a task that was cancelled: nobody would hear of the run again.
             return _failed(error)
 
     async def _await(self, record: dict[str, object]) -> Ended:

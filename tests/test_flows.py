@@ -304,3 +304,16 @@ class TestLoading:
 
         with pytest.raises(CannotLoad, match=said):
             load_function(f"{file}:run")
+
+
+@pytest.mark.parametrize("raised", [asyncio.CancelledError, KeyboardInterrupt, GeneratorExit, BaseException])
+def test_a_function_that_raises_what_is_no_exception_has_failed_at_once(raised):
+    def broken(_record):
+        raise raised
+
+    flow = Flow(broken)
+    ended = flow.run(payload(b"{}"), timeout_s=5.0)
+
+    assert ended.ending is Ending.FAILED
+    assert raised.__name__ in ended.error
+    assert flow.overdue == 0

@@ -16,6 +16,7 @@ from kafka_bridge.dispatch.ended import Ended, Ending
 from kafka_bridge.dispatch.payload import read
 from kafka_bridge.dispatch.pushed import records_of
 from kafka_bridge.dispatch.window import Report
+from kafka_bridge.documents import json_text
 from kafka_bridge.errors import Malformed, TooLarge, Unverified
 from kafka_bridge.http import PROBLEM_JSON, Outbound, json_reply
 from kafka_bridge.ingress.content import Content
@@ -158,7 +159,7 @@ def answer(ids: Sequence[str], results: Sequence[Ended], *, many: bool) -> Outbo
         "type": f"urn:kafka-bridge:{slug}",
         "title": title,
         "status": status.value,
-        "detail": next(ended.error or title for ended in results if ended.ending is worst),
+        "detail": _json(next(ended.error or title for ended in results if ended.ending is worst)),
         **body,
     }
     headers = (("Retry-After", "5"),) if status is HTTPStatus.SERVICE_UNAVAILABLE else ()
@@ -173,19 +174,27 @@ def tell(documents: Sequence[dict[str, object]], results: Sequence[Ended]) -> No
     for document, ended in zip(documents, results, strict=True):
         document["run"] = ended.ending.value
         if ended.run_id:
-            document["run_id"] = ended.run_id
+            document["run_id"] = _json(ended.run_id)
     left = MAX_TOLD_BYTES - len(orjson.dumps(documents))
     for document, ended in zip(documents, results, strict=True):
         left_out = []
         for name, value in (("outputs", ended.outputs), ("error", ended.error or None)):
-            size = 0 if value is None else len(orjson.dumps({name: value}))
+            if value is None:
+                continue
+            told = _json(value)
+            size = len(orjson.dumps({name: told}))
             if size > left:
                 left_out.append(name)
-            elif value is not None:
-                document[name] = value
+            else:
+                document[name] = told
                 left -= size
         if left_out:
             document["left_out"] = left_out
+
+
+def _json(value: object) -> orjson.Fragment:
+    # What a run gave may be deeper, or hold a larger number or half a character, than is written otherwise.
+    return orjson.Fragment((json_text(value) or "null").encode("utf-8", "replace"))
 
 
 def _check_answer(ids: Sequence[str]) -> None:

@@ -57,20 +57,23 @@ class Consumers:
         # What the app gets may change without leaving the group.
         identity = cluster.fingerprint, replace(settings, app_id="", app_inputs={}, input_mapping={})
         found = self._dispatchers.get(endpoint)
-        if found is not None and found[0] == identity:
+        if found is not None and found[0] == identity and not found[1].member.has_left:
             return found[1]
         if found is not None:
             found[1].stop()
             del self._dispatchers[endpoint]
         self._make_room()
         dispatcher = self._make(endpoint, plan, cluster)
+        try:
+            dispatcher.start()
+        except RuntimeError as error:
+            raise Busy("The process has no thread left.") from error
         self._dispatchers[endpoint] = identity, dispatcher
-        dispatcher.start()
         return dispatcher
 
     def _make(self, endpoint: str, plan: Plan, cluster: Cluster) -> Dispatcher:
         roomy = config.roomy(cluster)
-        return Dispatcher(
+        dispatcher = Dispatcher(
             replace(plan, name=f"endpoint {endpoint}", policy=replace(plan.policy, buffer_bytes=BUFFER_BYTES)),
             make_consumer=lambda: self._make_consumer(cluster, plan),
             send=lambda records: self._registry.lease(roomy).send_all(records, timeout_s=SEND_S),
@@ -79,11 +82,14 @@ class Consumers:
             clock=self._clock,
             random=self._random,
             idle_s=IDLE_S,
-            on_idle=lambda: self._forget(endpoint),
+            on_idle=lambda: self._forget(endpoint, dispatcher),
         )
+        return dispatcher
 
-    def _forget(self, endpoint: str) -> None:
-        self._dispatchers.pop(endpoint, None)
+    def _forget(self, endpoint: str, dispatcher: Dispatcher) -> None:
+        # One that was replaced may find out later that nobody has used it for long.
+        if (found := self._dispatchers.get(endpoint)) is not None and found[1] is dispatcher:
+            del self._dispatchers[endpoint]
 
     def _make_room(self) -> None:
         if len(self._dispatchers) < MAX_CONSUMERS:

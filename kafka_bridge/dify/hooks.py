@@ -34,7 +34,7 @@ class Hook:
     """Settings and what was compiled from them. `limit_bytes` is the client's limit for one record.
 
     `plan` says how records are run. `signed` verifies a body that is signed as the scheme `hmac` does, for whoever
-    brings records.
+    brings records; None where that is not the default source's scheme.
     """
 
     settings: EndpointSettings
@@ -108,7 +108,8 @@ def compile_hook(saved: Mapping[str, object], *, outside: Outside = NOWHERE) -> 
 def _signed(settings: EndpointSettings) -> Verifier | None:
     default = settings.sources.get(DEFAULT_SOURCE)
     proof = SCHEMES["hmac"].proof
-    if default is None or not default.secret or proof is None:
+    # Under another scheme the secret may be what everybody knows: a sender's public key.
+    if default is None or default.scheme != "hmac" or not default.secret or proof is None:
         return None
     try:
         return proof.verifier(default.secret)

@@ -2,6 +2,7 @@
 
 import logging
 from collections import Counter
+from typing import Final
 
 from kafka_bridge.clock import Clock
 from kafka_bridge.dispatch.ended import Ending
@@ -11,6 +12,9 @@ from kafka_bridge.events.run import Ran
 from kafka_bridge.ratelimit import RateLimit
 
 logger = logging.getLogger(__name__)
+
+# Of a text that a sender chose. Each line is one on stdout, and one of 5 MiB is the end of the process.
+MAX_SHOWN: Final = 256
 
 
 class Journal:
@@ -32,7 +36,7 @@ class Journal:
         taken = next(iter(outcome.events[error.index or 0 :]), None)
         topic = f", topic {taken.record.topic}" if taken and taken.record else ""
         # The id is the sender's own text: no line break of it is one of the log's.
-        event = f", event {ascii(taken.event.id)[1:-1]}" if taken else ""
+        event = f", event {_shown(taken.event.id)}" if taken else ""
         # The number of an event in a batch is the sender's to choose, and no cause of its own.
         cause = "batch" if outcome.batch and isinstance(error, Refused) else str(error)
         self._warn(
@@ -63,12 +67,18 @@ class Journal:
             return
         what = "dead-lettered after" if ran.dead_lettered else "run"
         self._warn(
-            (endpoint, ran.topic, ran.ending, ran.dead_lettered),
-            f"{what} {ran.ending}: endpoint {endpoint}, {ascii(ran.topic)[1:-1]}[{ran.partition}] offset {ran.offset},"
-            f" event {ascii(ran.event_id)[1:-1]}, attempt {ran.attempt}: {ran.error or '-'}",
+            (endpoint, ran.topic[:MAX_SHOWN], ran.ending, ran.dead_lettered),
+            f"{what} {ran.ending}: endpoint {endpoint}, {_shown(ran.topic)}[{ran.partition}] offset {ran.offset},"
+            f" event {_shown(ran.event_id)}, attempt {ran.attempt}: {ran.error or '-'}",
         )
 
     def _warn(self, key: object, line: str) -> None:
         suppressed = self._limit.take(key, now=self._clock.monotonic())
         if suppressed is not None:
             logger.warning("%s%s", line, f" [{suppressed} more like it were not logged]" if suppressed else "")
+
+
+def _shown(text: str) -> str:
+    """On one line, of a length that fits into it."""
+    shown = ascii(text[:MAX_SHOWN])[1:-1]
+    return f"{shown}..." if len(text) > MAX_SHOWN else shown

@@ -44,7 +44,7 @@ class Runs:
     def run(self, call: Call, caller: Caller, plan: Plan, payload: Payload, *, until: float) -> Ended:
         """One run; `until` (monotonic seconds) is when it must have started."""
         try:
-            if not caller.call(lambda: self._slots.acquire(until - self._clock.monotonic())):
+            if not caller.call(lambda: self._slots.acquire(until - self._clock.monotonic(), call.endpoint)):
                 return Ended(Ending.NOT_STARTED, error="as many runs as there may be at once took too long")
         except Interrupted:
             return Ended(Ending.NOT_STARTED, error="whoever asked for the run has gone")

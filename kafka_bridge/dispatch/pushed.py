@@ -12,7 +12,7 @@ import orjson
 
 from kafka_bridge.errors import Malformed
 from kafka_bridge.events.cloudevents import CloudEvent
-from kafka_bridge.events.record import Consumed, Headers, Record
+from kafka_bridge.events.record import Consumed, Headers, Record, is_topic_name
 from kafka_bridge.http import Inbound
 from kafka_bridge.ingress.content import Content
 from kafka_bridge.ingress.items import Item, items_of
@@ -53,17 +53,22 @@ def _spelt(document: Mapping[str, object], number: int) -> Consumed:
     topic, partition, offset = document.get("topic", TOPIC), document.get("partition"), document.get("offset")
     timestamp = document.get("timestamp")
     headers = document.get("headers") or {}
-    if not isinstance(topic, str) or not isinstance(headers, dict):
-        raise Malformed(f"Record {number + 1}: topic must be a text, and headers an object.")
+    if not isinstance(topic, str) or not is_topic_name(topic) or not isinstance(headers, dict):
+        raise Malformed(f"Record {number + 1}: topic must be the name of one, and headers an object.")
     for name, value in (("partition", partition), ("offset", offset), ("timestamp", timestamp)):
         if value is not None and (not isinstance(value, int) or isinstance(value, bool)):
             raise Malformed(f"Record {number + 1}: {name} must be a whole number.")
+    try:
+        value, key = _bytes(document["value"]), _bytes(document.get("key"))
+        named = tuple((str(name), _bytes(value)) for name, value in headers.items())
+    except orjson.JSONEncodeError as error:
+        raise Malformed(f"Record {number + 1} is nested too deep.") from error
     return _consumed(
-        _bytes(document["value"]),
+        value,
         number,
         topic=topic,
-        key=_bytes(document.get("key")),
-        headers=tuple((str(name), _bytes(value)) for name, value in headers.items()),
+        key=key,
+        headers=named,
         partition=partition if isinstance(partition, int) else 0,
         offset=offset if isinstance(offset, int) else None,
         timestamp_ms=timestamp if isinstance(timestamp, int) else None,

@@ -7,14 +7,14 @@ from kafka_bridge.broker.loops import Loop, Waiter
 
 
 class Slots:
-    """So many slots, given in the order in which they were asked for."""
+    """So many slots, given to those who wait in turn, and to each in the order in which he asked for them."""
 
     def __init__(self, limit: int, loop: Loop) -> None:
         self._limit = limit
         self._loop = loop
         self._in_use = 0
-        # In their order: a slot that is given to one of them takes it out, and `in_use` stays as it is.
-        self._waiting: dict[Waiter, None] = {}
+        # By whose they are, the next one first. A slot that is given on takes its waiter out; `in_use` stays as it is.
+        self._waiting: dict[object, dict[Waiter, None]] = {}
 
     @property
     def limit(self) -> int:
@@ -29,10 +29,13 @@ class Slots:
     @property
     def waiting(self) -> int:
         """How many callers wait for one."""
-        return len(self._waiting)
+        return sum(map(len, self._waiting.values()))
 
-    def acquire(self, timeout_s: float) -> bool:
-        """Take a slot, which the caller must `release`; False when there was none in time."""
+    def acquire(self, timeout_s: float, whose: object = None) -> bool:
+        """Take a slot, which the caller must `release`; False when there was none in time.
+
+        `whose`: however many wait for the same one, everybody else's turn comes as soon.
+        """
         with self._loop.lock:
             # While anybody waits none is free: who comes later does not come first.
             if self._in_use < self._limit:
@@ -41,31 +44,38 @@ class Slots:
             if timeout_s <= 0:
                 return False
             waiter = self._loop.waiter()
-            self._waiting[waiter] = None
+            self._waiting.setdefault(whose, {})[waiter] = None
         try:
             waiter.wait(timeout_s)
         except BaseException:
             # A greenlet that is killed while it waits.
-            if not self._withdraw(waiter):
+            if not self._withdraw(waiter, whose):
                 self.release()
             raise
         # What counts is not whether the time was over, but whether the slot was given at the same moment.
-        return not self._withdraw(waiter)
+        return not self._withdraw(waiter, whose)
 
     def release(self) -> None:
-        """Give a slot back, or on to the one who has waited longest."""
+        """Give a slot back, or on to the next one."""
         with self._loop.lock:
             if not self._waiting:
                 self._in_use -= 1
                 return
-            waiter = next(iter(self._waiting))
-            del self._waiting[waiter]
+            whose = next(iter(self._waiting))
+            queue = self._waiting.pop(whose)
+            waiter = next(iter(queue))
+            del queue[waiter]
+            if queue:
+                self._waiting[whose] = queue
             waiter.wake()
 
-    def _withdraw(self, waiter: Waiter) -> bool:
+    def _withdraw(self, waiter: Waiter, whose: object) -> bool:
         """Wait no longer; False when the slot was given already."""
         with self._loop.lock:
-            if waiter not in self._waiting:
+            queue = self._waiting.get(whose, {})
+            if waiter not in queue:
                 return False
-            del self._waiting[waiter]
+            del queue[waiter]
+            if not queue:
+                del self._waiting[whose]
             return True

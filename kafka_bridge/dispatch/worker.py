@@ -284,6 +284,9 @@ class _Run:
     def __call__(self) -> None:
         following: Task | None = self.task
         while following is not None:
-            ended = self.window.runner(following)
+            try:
+                ended = self.window.runner(following)
+            except BaseException as error:  # noqa: BLE001 - its slot would be taken, and its window open, for ever
+                ended = Ended(Ending.UNKNOWN, error=f"the run was broken off ({type(error).__name__})")
             with self.dispatcher.loop.lock:
                 following = self.dispatcher.after(following, ended, self.window)

@@ -1,13 +1,19 @@
 """Writes results and dead letters: together where many are due, and one that cannot be written alone."""
 
+import logging
+import secrets
+import traceback
 from collections import deque
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Final
 
 from kafka_bridge.broker.loops import Loop
 from kafka_bridge.dispatch.engine import Write
-from kafka_bridge.errors import BridgeError
+from kafka_bridge.errors import BridgeError, Internal
 from kafka_bridge.events.record import Delivery, Record
+
+logger = logging.getLogger(__name__)
 
 # What goes out together, and how many such groups are on their way at once.
 RECORDS: Final = 100
@@ -58,6 +64,8 @@ class Writer:
             self._send([self._record_of(write) for write in group])
         except BridgeError as found:
             error = found
+        except Exception as found:  # noqa: BLE001 - nobody would hear of these records again
+            error = self._defect(found)
         if error is not None and len(group) > 1:
             # One that is too large, say, must not keep the others from being written.
             for write in group:
@@ -65,3 +73,10 @@ class Writer:
             return
         with self._loop.lock:
             self._told(group, error)
+
+    def _defect(self, error: Exception) -> BridgeError:
+        # Without the exception's own text, which may quote a record.
+        incident = secrets.token_hex(4)
+        trace = "".join(traceback.format_tb(error.__traceback__))
+        self._loop.log(partial(logger.error, "incident %s: %s\n%s", incident, type(error).__qualname__, trace))
+        return Internal(incident)

@@ -61,6 +61,8 @@ class Life:
         self._signals = signals
         self._driver = threading.Thread(target=self._drive, daemon=True)
         self._over = threading.Event()
+        # Not whether its thread lives: it still does when it says so.
+        self._driven = threading.Event()
 
     def live(self, *, report: bool) -> Ended:
         """Run records until a signal comes, or until that is pointless. `report`: log the figures now and then."""
@@ -71,7 +73,7 @@ class Life:
         self._driver.start()
         threading.Thread(target=self._look_after, args=(report,), daemon=True).start()
         number = None
-        while number is None and self._driver.is_alive() and not left.rung:
+        while number is None and not self._driven.is_set() and not left.rung:
             number = self._signals.wait()
         self._watch.stopping = True
         if number is None:
@@ -105,6 +107,7 @@ class Life:
             trace = "".join(traceback.format_tb(error.__traceback__))
             logger.error("incident %s: %s\n%s", incident, type(error).__qualname__, trace)  # noqa: TRY400
         finally:
+            self._driven.set()
             self._signals.wake()
 
     def _look_after(self, report: bool) -> None:

@@ -380,3 +380,15 @@ def test_a_default_sender_that_nobody_set_up_is_no_problem_beside_others():
 
 def test_a_sender_that_cannot_work_degrades_the_hook():
     assert compile_hook({**FULL, "source_secrets": ""}).degraded
+
+
+# A sender's public key, which anybody may know.
+PUBLIC_KEY = "d75a980182b10ab7d54bfed3c964073a0ee172f3daa62325af021a68f707511a"
+
+
+@pytest.mark.parametrize(
+    ("scheme", "secret"), [("discord", PUBLIC_KEY), ("none", SECRET), ("github", SECRET), ("no such scheme", SECRET)]
+)
+def test_only_the_secret_of_the_scheme_hmac_signs_records_that_are_brought(scheme, secret):
+    assert compile_hook(saved(scheme="hmac", webhook_secret=secret)).signed is not None
+    assert compile_hook(saved(scheme=scheme, webhook_secret=secret)).signed is None

@@ -5,6 +5,7 @@ from kafka_bridge.errors import Cause, SettingsInvalid, TooLarge, Unavailable, U
 from kafka_bridge.events.envelope import Event
 from kafka_bridge.events.outcome import Outcome, Taken, Verdict
 from kafka_bridge.events.record import Delivery, Record
+from kafka_bridge.events.run import Ran
 from tests.stand_ins import Ticking, log_of
 
 LOGGER = "kafka_bridge.dify.journal"
@@ -170,3 +171,31 @@ def test_a_handshake_that_was_refused_is_logged_and_counted():
         "handshake answered 401: endpoint endpoint-1, source shop: the verify token is not the one of the settings"
     )
     assert dict(journal.counts) == {"not-verified": 100}
+
+
+LINE_CHARS = 10_000
+
+
+@pytest.mark.parametrize("text", ["x" * 5_000_000, "\ufffd" * 1_000_000])
+def test_a_line_is_short_whatever_a_sender_or_a_record_says(text):
+    # A line above 5 MiB on stdout would be the end of the process, for everybody.
+    lines = lines_of(outcome(TooLarge("too large"), record=Record(topic="orders", value=b""), event_id=text))
+    journal = Journal(Ticking().clock)
+    ran = Ran(
+        event_id=text,
+        event_type=None,
+        topic=text,
+        partition=0,
+        offset=0,
+        attempt=1,
+        ending="failed",
+        run_id="",
+        error="it broke",
+        duration_s=0.0,
+        time=0.0,
+        dead_lettered=False,
+    )
+    with log_of(LOGGER) as more:
+        journal.ran("endpoint-1", ran)
+
+    assert [len(line) < LINE_CHARS for line in (*lines, *more)] == [True, True]

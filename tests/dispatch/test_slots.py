@@ -165,3 +165,24 @@ def test_a_greenlet_that_is_killed_while_it_waits_takes_no_slot_with_it():
     given.join(timeout=20)
 
     assert (slots.in_use, slots.acquire(0)) == (0, True)
+
+
+def test_however_many_wait_for_one_the_others_are_next_in_turn(kind):
+    slots, order = Slots(1, kind.make()), []
+    assert slots.acquire(0)
+
+    def wait(name, whose):
+        assert slots.acquire(10, whose)
+        order.append(name)
+        slots.release()
+
+    joins = []
+    for number, (name, whose) in enumerate([("a1", "a"), ("a2", "a"), ("a3", "a"), ("b1", "b"), ("c1", "c")], start=1):
+        joins.append(kind.start(lambda name=name, whose=whose: wait(name, whose)))
+        until(kind, lambda number=number: slots.waiting == number)
+    slots.release()
+    for join in joins:
+        join()
+
+    assert order == ["a1", "b1", "c1", "a2", "a3"]
+    assert (slots.in_use, slots.waiting) == (0, 0)

@@ -1,6 +1,7 @@
 """A member of a consumer group, or a reader of assigned partitions."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from operator import methodcaller
 from typing import Any, Final
 
 from confluent_kafka import OFFSET_BEGINNING, OFFSET_END, OFFSET_INVALID, KafkaError, KafkaException, Message
@@ -27,6 +28,9 @@ _REBALANCING: Final = frozenset(
     }
 )
 
+# In the place of headers that cannot be read.
+UNREADABLE: Final = "kafka-bridge-headers-unreadable"
+
 
 class KafkaConsumer:
     """A librdkafka consumer. Implements `ports.Consumer`."""
@@ -38,7 +42,7 @@ class KafkaConsumer:
         self._incremental = properties.get("group.protocol") == "consumer" or "cooperative" in str(
             properties.get("partition.assignment.strategy")
         )
-        # Where a group begins that has committed nothing yet; committed with the next poll.
+        # Where a group begins that has committed nothing yet; committed with the next polls.
         self._begun: dict[TopicPartition, int] = {}
         self._ended: set[TopicPartition] = set()
         # Topics that were not there when we came: a record that makes one of them is as new as what follows it.
@@ -58,18 +62,27 @@ class KafkaConsumer:
         on_lost: Callable[[Sequence[TopicPartition]], None],
     ) -> None:
         def assigned(_: Any, partitions: list[LibraryPartition]) -> None:
-            positions = self._positions(ours(partitions), start)
-            self._ended.difference_update(positions)
-            self._take({at: position.offset for at, position in positions.items()})
+            try:
+                positions = self._positions(ours(partitions), start)
+                self._ended.difference_update(positions)
+                self._take({at: position.offset for at, position in positions.items()})
+            except BridgeError as error:
+                # The library takes them all the same, from where it likes, and drops what the poll had of the others.
+                raise ClientDead(error) from error
             on_assigned(positions)
 
-        def relay(tell: Callable[[Sequence[TopicPartition]], None]) -> Callable[[Any, list[LibraryPartition]], None]:
-            return lambda _, partitions: tell(ours(partitions))
+        def revoked(_: Any, partitions: list[LibraryPartition]) -> None:
+            going = ours(partitions)
+            self._commit_begun(going)
+            self._forget_begun(going)
+            on_revoked(going)
+
+        def lost(_: Any, partitions: list[LibraryPartition]) -> None:
+            self._forget_begun(ours(partitions))
+            on_lost(ours(partitions))
 
         with Translated():
-            self._consumer.subscribe(
-                list(topics), on_assign=assigned, on_revoke=relay(on_revoked), on_lost=relay(on_lost)
-            )
+            self._consumer.subscribe(list(topics), on_assign=assigned, on_revoke=revoked, on_lost=lost)
 
     def assign(self, offsets: Mapping[TopicPartition, int | Start]) -> None:
         special = {Start.EARLIEST: OFFSET_BEGINNING, Start.LATEST: OFFSET_END}
@@ -86,9 +99,7 @@ class KafkaConsumer:
             return ours(self._consumer.assignment())
 
     def poll(self, timeout_s: float, *, limit: int = 100) -> Sequence[Consumed]:
-        if self._begun:
-            begun, self._begun = self._begun, {}
-            self.commit(begun)
+        self._commit_begun(self._begun)
         with Translated():
             # `consume` alone would wait for the whole time unless `limit` records come.
             first = self._consumer.poll(timeout_s)
@@ -154,7 +165,20 @@ class KafkaConsumer:
                 if result.error.code() in _REBALANCING:
                     return False
                 raise record_error(result.error.code(), result.error.str(), limit_of=BROKER_LIMIT)
+        self._forget_begun(offsets)
         return True
+
+    def _commit_begun(self, partitions: Collection[TopicPartition]) -> None:
+        # Again until the broker has it: while the group is being balanced it takes none.
+        if begun := {at: offset for at, offset in self._begun.items() if at in partitions}:
+            try:
+                self.commit(begun)
+            except BridgeError as error:
+                self._error = error
+
+    def _forget_begun(self, partitions: Iterable[TopicPartition]) -> None:
+        for at in list(partitions):
+            self._begun.pop(at, None)
 
     def committed(self, partitions: Sequence[TopicPartition]) -> Mapping[TopicPartition, int | None]:
         # The library would wait for the answer to a question about nothing.
@@ -220,14 +244,22 @@ def _fatal(error: KafkaError) -> BridgeError:
 
 def _consumed(message: Message) -> Consumed:
     _, timestamp_ms = message.timestamp()
-    found: Any = message.headers() or ()
-    headers: Headers = tuple((name, value) for name, value in found)
     record = Record(
         topic=message.topic() or "",
         key=message.key(),
         value=message.value(),
-        headers=headers,
+        headers=_headers(message),
         partition=message.partition(),
         timestamp_ms=timestamp_ms,
     )
     return Consumed(record, message.partition() or 0, message.offset() or 0)
+
+
+def _headers(message: Message) -> Headers:
+    try:
+        # Called like this the interpreter looks whether the library has left an exception behind, as it does there.
+        found: Any = methodcaller("headers")(message) or ()
+        return tuple((name, value) for name, value in found)
+    except (SystemError, UnicodeDecodeError):
+        # A name that is not UTF-8: the library gives none of them, and whoever asks again gets a broken list.
+        return ((UNREADABLE, b"true"),)
