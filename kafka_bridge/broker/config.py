@@ -18,6 +18,8 @@ TOPIC_WAIT_MS: Final = 5000
 MESSAGE_MAX_BYTES: Final = 1_000_000
 # For dead letters and results: the topic's own limit is the one that counts.
 ROOMY_MAX_BYTES: Final = 100_000_000
+# Of one partition at once: a larger record comes alone whatever this says, and many endpoints share the memory.
+MAX_FETCH_BYTES: Final = 16 * 1024 * 1024
 # One plugin process serves a whole workspace: the library's default queue of 1 GiB would be its end.
 QUEUE_KBYTES: Final = 64 * 1024
 QUEUE_RECORDS: Final = 50_000
@@ -132,6 +134,11 @@ def problems(cluster: Cluster) -> Sequence[Problem]:
     if not isinstance(limit, int) or isinstance(limit, bool) or not 1000 <= limit <= 10**9:  # noqa: PLR2004
         # 1000 to 10^9 is what the client library itself accepts.
         found.append(Problem("client_config", "message.max.bytes must be a number from 1000 to 1000000000"))
+    fetch = dict(cluster.client_config).get("max.partition.fetch.bytes", 1)
+    if not isinstance(fetch, int) or isinstance(fetch, bool) or not 1 <= fetch <= MAX_FETCH_BYTES:
+        found.append(
+            Problem("client_config", f"max.partition.fetch.bytes must be a number from 1 to {MAX_FETCH_BYTES}")
+        )
     return found
 
 

@@ -92,8 +92,9 @@ class Dispatcher:
             if self._window is not None or self.member.has_left:
                 raise Busy
             self._window, self._at_end, self.used_at = window, False, self._clock.monotonic()
-            self._advance()
         try:
+            with self.loop.lock:
+                self._advance()
             until = None if max_s is None else self._clock.monotonic() + max_s
             self._gate.wait(until, lambda: window.ended_by is not None or window.closing)
             with self.loop.lock:

@@ -4,13 +4,14 @@ import logging
 import secrets
 import traceback
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 from typing import Final
 
 from kafka_bridge.broker.loops import Loop
 from kafka_bridge.dispatch.engine import Write
-from kafka_bridge.errors import BridgeError, Internal
+from kafka_bridge.dispatch.task import Writing
+from kafka_bridge.errors import BridgeError, Internal, Unavailable
 from kafka_bridge.events.record import Delivery, Record
 
 logger = logging.getLogger(__name__)
@@ -56,7 +57,8 @@ class Writer:
                     self._groups -= 1
                     self._told((), None)
                     return
-            self._deliver(group)
+            for same in _by_topic(group):
+                self._deliver(same)
 
     def _deliver(self, group: Sequence[Write]) -> None:
         error: BridgeError | None = None
@@ -66,8 +68,9 @@ class Writer:
             error = found
         except Exception as found:  # noqa: BLE001 - nobody would hear of these records again
             error = self._defect(found)
-        if error is not None and len(group) > 1:
-            # One that is too large, say, must not keep the others from being written.
+        if error is not None and len(group) > 1 and not isinstance(error, Unavailable):
+            # One that is too large, say, must not keep the others from being written. What is true of the topic, or of
+            # the cluster, is true of each: to ask once more for every one of them would take minutes.
             for write in group:
                 self._deliver([write])
             return
@@ -80,3 +83,11 @@ class Writer:
         trace = "".join(traceback.format_tb(error.__traceback__))
         self._loop.log(partial(logger.error, "incident %s: %s\n%s", incident, type(error).__qualname__, trace))
         return Internal(incident)
+
+
+def _by_topic(group: Sequence[Write]) -> Iterable[Sequence[Write]]:
+    """A dead-letter topic that is not there must not keep results from being written."""
+    kinds: dict[tuple[Writing, str], list[Write]] = {}
+    for write in group:
+        kinds.setdefault((write.kind, write.task.position.topic), []).append(write)
+    return kinds.values()

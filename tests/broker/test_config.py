@@ -118,6 +118,14 @@ def admin(of):
 # Extra properties.
 
 
+@pytest.mark.parametrize("value", [0, -1, 16 * 1024 * 1024 + 1, "1000", True, 1.5])
+def test_how_much_is_fetched_at_once_has_a_bound(value):
+    (problem,) = config.problems(with_extra("max.partition.fetch.bytes", value))
+
+    assert str(problem).endswith("max.partition.fetch.bytes must be a number from 1 to 16777216.")
+    assert config.problems(with_extra("max.partition.fetch.bytes", 16 * 1024 * 1024)) == []
+
+
 @pytest.mark.parametrize("name", FORBIDDEN)
 def test_a_property_that_is_not_allowed_is_told_and_not_passed_on(name):
     given_twice = with_extra(name, "made-up-value")
