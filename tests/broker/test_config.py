@@ -155,7 +155,7 @@ def test_the_same_problem_is_told_once():
     assert len(config.problems(extra)) == 1
 
 
-@pytest.mark.parametrize("name", sorted(ALLOWED - {"message.max.bytes"}))
+@pytest.mark.parametrize("name", sorted(ALLOWED - {"message.max.bytes", "max.partition.fetch.bytes"}))
 def test_a_property_that_is_allowed_reaches_who_it_is_for(name):
     extra = with_extra(name, "7")
 
