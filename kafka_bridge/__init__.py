@@ -12,6 +12,12 @@ One line per module, lowest first; each imports only from lines above it (`tests
     settings.endpoint               all settings of an endpoint, parsed once
     events.{cloudevents,envelope}   CloudEvents as they arrive; what an event is, and how it becomes a record
     events.{run,outcome}            what became of a run, and of one request; the Recorder port
+    events.log.{store,entry}        the port to a key-value store; one line of the event log
+    events.log.{masking,making}     what may be kept of a request; from outcomes to entries
+    events.log.{segments,register}  entries that were written together; a small document that is replaced
+    events.log.{pending,shelf}      entries that wait; the segments of one writer
+    events.log.{writers,log,logs}   who writes; the log of one endpoint; those of all
+    events.log.{query,reader}       what a look asks for and gets; how it is read
     dispatch.{ended,task}           how a run ended; a received record on its way to being done
     dispatch.{offsets,shards}       the commit point of a partition; which record waits for which
     dispatch.{retry,breaker}        when a record is tried again; the circuit that an outage opens
@@ -58,6 +64,7 @@ One line per module, lowest first; each imports only from lines above it (`tests
     standalone.{publishing,produce}  what it writes to Kafka; the test producer
     worker                          the stand-alone worker: entry point and composition
     dify.{hooks,apps,caller}        a configured endpoint; runs through a request's session; who waits for them
+    dify.storage                    storage through the session of a request
     dify.{call,journal}             one request to an endpoint; the log lines
     dify.{runs,consumers}           runs while a request is open; the endpoints' members of groups
     dify.{consume,afterrun}         one window, or records that are brought; runs within a sender's request

@@ -7,7 +7,7 @@ from kafka_bridge.errors import BridgeError
 from kafka_bridge.events.envelope import Event
 from kafka_bridge.events.record import Delivery, Record
 from kafka_bridge.events.run import Ran
-from kafka_bridge.http import Outbound
+from kafka_bridge.http import Inbound, Outbound
 
 
 class Verdict(StrEnum):
@@ -40,7 +40,7 @@ class Outcome(NamedTuple):
     `time` is unix seconds, `duration_s` seconds. Either every event that was not dropped has a delivery, or `error`
     says why not. `batch`: the answer lists the events. `reply` is what the sender must read instead of the usual
     answer, with no events when the request was a handshake. `reason` explains a verdict to the operator and never
-    leaves to the sender.
+    leaves to the sender. `inbound` is the request itself.
     """
 
     source: str
@@ -53,6 +53,7 @@ class Outcome(NamedTuple):
     batch: bool = False
     reply: Outbound | None = None
     error: BridgeError | None = None
+    inbound: Inbound | None = None
 
     @property
     def event(self) -> Event | None:

@@ -61,6 +61,7 @@ def receive(inbound: Inbound, source: Source, *, publisher: Publisher, clock: Cl
         batch=trace.batch,
         reply=trace.reply,
         error=failure,
+        inbound=inbound,
     )
 
 

@@ -1,0 +1,223 @@
+"""The event log of one endpoint: group commit, and what is known of its store. Pure but for its ports.
+
+Entries wait until a request writes them, all in one segment. A request that ends writes if nobody else does and nobody
+else will soon: so of many at once one pays. What could not be written waits for the next request, and while the store
+fails, fewer and fewer requests try. Nothing here is guarded by locks: greenlets switch only in the store.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from kafka_bridge.clock import Clock
+from kafka_bridge.events.log.entry import Entry, Ids
+from kafka_bridge.events.log.pending import MAX_PENDING_BYTES, Pending
+from kafka_bridge.events.log.segments import Keys
+from kafka_bridge.events.log.shelf import Shelf, Steps
+from kafka_bridge.events.log.store import StorageFailed, Store
+from kafka_bridge.events.log.writers import Writers
+
+# Entries wait for so many others, or for so long, as long as requests come that can write them.
+GROUP: Final = 256
+GROUP_S: Final = 1.0
+# A request that began longer ago waits for something slow: nobody relies on it.
+FRESH_S: Final = 0.5
+# Of work that is not urgent a request does so much after its commit; the first of a process does what it has time for.
+STEPS: Final = 3
+RETRY_S: Final = (0.5, 1.0, 2.0, 4.0, 8.0, 15.0, 30.0)
+
+
+@dataclass(slots=True)
+class Counters:
+    """Since the process began."""
+
+    recorded: int = 0
+    written: int = 0
+    commits: int = 0
+    failures: int = 0
+
+
+class EventLog:
+    """One endpoint's, in one process, which writes under names that `new_writer` makes."""
+
+    def __init__(self, endpoint: str, *, new_writer: Callable[[], str], clock: Clock) -> None:
+        self.keep = 0
+        self.room_bytes = MAX_PENDING_BYTES
+        self.counters = Counters()
+        self.trouble = ""
+        """Why the last attempt to write failed; empty when it did not."""
+        self.last_error = ""
+        self.pending = Pending()
+        self.keys = Keys(endpoint)
+        self.writers = Writers(self.keys, new_writer, clock)
+        self.others: Sequence[Shelf] | None = None
+        """What other processes have written, as a reader found it at `others_at`."""
+        self.others_at = 0.0
+        self._ids = Ids(self.writers.shelf.writer)
+        self._clock = clock
+        self._leading = False
+        self._open = 0
+        self._began_at = 0.0
+        self._failed = 0
+        self._retry_at = 0.0
+        self._full = False
+        self._entering = _Job(self.writers.enter)
+        self._tidying = _Job(self._tidy)
+        self._tidied = False
+
+    @property
+    def shelf(self) -> Shelf:
+        """What this process has written."""
+        return self.writers.shelf
+
+    # What requests do.
+
+    def add(self, entry: Entry) -> None:
+        """Record one. It is written by a `flush`."""
+        if self.keep:
+            self.counters.recorded += 1
+            self.pending.add(entry, keep=self.keep, room_bytes=self.room_bytes)
+
+    def next_id(self) -> str:
+        """The id of the next entry."""
+        return self._ids.next(self._clock.now())
+
+    def began(self) -> None:
+        """A request has begun that will flush."""
+        self._open += 1
+        self._began_at = self._clock.monotonic()
+
+    def ended(self) -> None:
+        """It ends; `flush` is next."""
+        self._open -= 1
+
+    @property
+    def idle(self) -> bool:
+        """Whether it can be forgotten: all that it knows is in the store."""
+        return not (self._open or self._leading or len(self.pending))
+
+    def flush(self, store: Store, *, until: float, urgent: bool = False) -> None:
+        """Write what waits, unless somebody else does or will; return at `until` (monotonic). Raises nothing.
+
+        `urgent`: somebody wants to see it written now.
+        """
+        if not len(self.pending) or self._leading or not (urgent or self._due()):
+            return
+        self._leading = True
+        try:
+            self._lead(_Paced(store, self._clock.monotonic, until))
+        except StorageFailed as failed:
+            self.failed(str(failed))
+            self._full = failed.full
+        else:
+            if self.trouble:
+                self.trouble, self._failed = "", 0
+        finally:
+            self._leading = False
+
+    def failed(self, reason: str) -> None:
+        """The store does not work: the next attempt is later."""
+        self.trouble = self.last_error = reason
+        self.counters.failures += 1
+        self._retry_at = self._clock.monotonic() + RETRY_S[min(self._failed, len(RETRY_S) - 1)]
+        self._failed += 1
+
+    def _due(self) -> bool:
+        now = self._clock.monotonic()
+        if self.trouble and now < self._retry_at:
+            return False
+        if not self._open or now - self._began_at > FRESH_S:
+            return True
+        return len(self.pending) >= min(GROUP, self.keep) or self._clock.now() - self.pending.oldest_at > GROUP_S
+
+    # What the leader does.
+
+    def _lead(self, store: "_Paced") -> None:
+        self.shelf.store = self.writers.store = store
+        shelf = self.shelf
+        if self._clock.monotonic() >= self.writers.check_at and not self._entering.go(store):
+            return
+        if shelf is not self.shelf:
+            self._tidying.drop()
+        # What is not needed any more makes room.
+        if self._full and not self._tidying.go(store):
+            return
+        self._full = False
+        while len(self.pending) and store.has_time:
+            self._commit()
+            if not self._due():
+                break
+        self._tidied = self._tidying.go(store, STEPS if self._tidied else None) or self._tidied
+
+    def _commit(self) -> None:
+        rows = self.pending.take()
+        try:
+            self.shelf.commit(rows, now=self._clock.now())
+        except BaseException:
+            # Also when the greenlet is killed.
+            self.pending.give_back(keep=self.keep, room_bytes=self.room_bytes)
+            raise
+        self.counters.commits += 1
+        self.counters.written += self.pending.settle()
+
+    def _tidy(self) -> Steps:
+        if self.writers.adopts:
+            yield from self.writers.adopt()
+        now = self._clock.now()
+        if self.shelf.untidy(self.keep, now):
+            yield from self.shelf.tidy(self.keep, now)
+
+
+class _Job:
+    """Work that one request may begin and another one ends."""
+
+    def __init__(self, make: Callable[[], Steps]) -> None:
+        self._make = make
+        self._steps: Steps | None = None
+
+    def drop(self) -> None:
+        """Begin anew the next time."""
+        self._steps = None
+
+    def go(self, store: "_Paced", calls: int | None = None) -> bool:
+        """Go on as long as there is time, or for so many calls; whether it is done. Raises StorageFailed."""
+        steps, self._steps = self._steps or self._make(), None
+        last = None if calls is None else store.calls + calls
+        for _ in steps:
+            if not store.has_time or store.calls == last:
+                self._steps = steps
+                return False
+        return True
+
+
+class _Paced:
+    """A store that knows how long its calls take, and whether there is time for another one."""
+
+    def __init__(self, store: Store, monotonic: Callable[[], float], until: float) -> None:
+        self._store = store
+        self._monotonic = monotonic
+        self._until = until
+        self._slowest_s = 0.0
+        self.calls = 0
+
+    @property
+    def has_time(self) -> bool:
+        """Whether a call is likely to end in time. The first one always has its chance."""
+        return self._monotonic() + self._slowest_s < self._until
+
+    def _timed[T](self, call: Callable[[], T]) -> T:
+        began = self._monotonic()
+        self.calls += 1
+        try:
+            return call()
+        finally:
+            self._slowest_s = max(self._slowest_s, self._monotonic() - began)
+
+    def get(self, key: str) -> bytes | None:
+        return self._timed(lambda: self._store.get(key))
+
+    def set(self, key: str, value: bytes) -> None:
+        self._timed(lambda: self._store.set(key, value))
+
+    def delete(self, key: str) -> None:
+        self._timed(lambda: self._store.delete(key))

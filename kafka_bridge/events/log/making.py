@@ -1,0 +1,133 @@
+"""From what became of a request, or of a run, to entries. Pure.
+
+Whatever is kept of the sender's own texts passes here: it is cut, and neither a secret nor a masked value is in it.
+"""
+
+from collections.abc import Callable, Sequence
+from typing import Final
+
+from kafka_bridge.events.log.entry import Entry, Kind
+from kafka_bridge.events.log.masking import MASK, MAX_TEXT_CHARS, Keeping
+from kafka_bridge.events.outcome import Outcome, Taken, Verdict
+from kafka_bridge.events.record import Record
+from kafka_bridge.events.run import Ran
+from kafka_bridge.http import Inbound
+
+# A masked value that is shorter is found in nearly every text: it is masked where it is the whole of it.
+MIN_PART_CHARS: Final = 3
+# The events of one request that are recorded; the entry of the last one says how many more there were.
+MOST_OF_A_BATCH: Final = 200
+MAX_REASON_CHARS: Final = 1024
+_OK: Final = 200
+_NOTHING: Final = Inbound("", "")
+
+
+def entries_of(outcome: Outcome, keeping: Keeping, next_id: Callable[[], str], *, missed: int = 0) -> Sequence[Entry]:
+    """What the log holds of a request. `missed`: so many before it were not recorded."""
+    events = outcome.events
+    if len(events) <= 1:
+        return [_entry(outcome, events[0] if events else None, keeping, next_id(), missed)]
+    entries = [_entry(outcome, taken, keeping, next_id(), 0) for taken in events[:MOST_OF_A_BATCH]]
+    entries[0] = entries[0]._replace(missed=missed)
+    if len(events) > MOST_OF_A_BATCH:
+        entries[-1] = entries[-1]._replace(missed=len(events) - MOST_OF_A_BATCH)
+    return entries
+
+
+def _entry(outcome: Outcome, taken: Taken | None, keeping: Keeping, entry_id: str, missed: int) -> Entry:
+    inbound, error, secrets = outcome.inbound or _NOTHING, outcome.error, keeping.secrets_of(outcome.source)
+    event, record, delivery = (taken.event, taken.record, taken.delivery) if taken else (None, None, None)
+    content_type = event.content_type if event else inbound.header("content-type")[:MAX_TEXT_CHARS]
+    body = keeping.body(_value(outcome, inbound, record), content_type, secrets)
+    headers = keeping.headers(inbound.headers)
+    event_id, event_type = (event.id, event.type or "") if event else ("", "")
+    key = record.key[:MAX_TEXT_CHARS].decode("utf-8", "replace") if record and record.key else ""
+    reason = _reason(outcome) if error or outcome.reason else ""
+    texts = (event_id, event_type, key, reason, content_type)
+    if body.masked or (secrets and _is_any_in(secrets, texts, headers)):
+        event_id, event_type, key, reason, content_type = (_clean(text, secrets, body.masked) for text in texts)
+        headers = [(name, _clean(value, secrets, body.masked)) for name, value in headers]
+    # By position: this is done for every webhook, and takes half as long.
+    return Entry(
+        entry_id,
+        _kind(outcome, taken),
+        outcome.time,
+        outcome.source,
+        outcome.scheme,
+        event_id,
+        event_type,
+        event is not None and event.id_signed,
+        outcome.verdict,
+        reason,
+        inbound.method,
+        inbound.path[:MAX_TEXT_CHARS],
+        headers,
+        content_type,
+        body.text,
+        body.encoding,
+        body.size_bytes,
+        body.note,
+        delivery.topic if delivery else record.topic if record else "",
+        delivery.partition if delivery else -1,
+        delivery.offset if delivery and delivery.offset is not None else -1,
+        key,
+        error.status if error else outcome.reply.status if outcome.reply else _OK,
+        round(outcome.duration_s * 1000, 1),
+        missed=missed,
+    )
+
+
+def entry_of_run(ran: Ran, next_id: Callable[[], str]) -> Entry:
+    """What the log holds of a run."""
+    return Entry(
+        id=next_id(),
+        kind=Kind.DEAD_LETTERED if ran.dead_lettered else Kind.RUN,
+        time=ran.time,
+        event_id=ran.event_id[:MAX_TEXT_CHARS],
+        event_type=(ran.event_type or "")[:MAX_TEXT_CHARS],
+        reason=ran.error[:MAX_REASON_CHARS],
+        topic=ran.topic,
+        partition=ran.partition,
+        offset=ran.offset,
+        duration_ms=round(ran.duration_s * 1000, 1),
+        attempt=ran.attempt,
+        ending=ran.ending,
+        run_id=ran.run_id[:MAX_TEXT_CHARS],
+    )
+
+
+def _kind(outcome: Outcome, taken: Taken | None) -> Kind:
+    if outcome.error is not None:
+        return Kind.REJECTED if outcome.verdict is Verdict.REJECTED else Kind.FAILED
+    if taken is None:
+        return Kind.HANDSHAKE
+    if taken.record is None:
+        return Kind.DROPPED
+    return Kind.DUPLICATE if taken.duplicate else Kind.ACCEPTED
+
+
+def _value(outcome: Outcome, inbound: Inbound, record: Record | None) -> bytes:
+    """What went to Kafka, or should have; the request's body where there is no record, and it is no batch."""
+    if record is not None:
+        return record.value or b""
+    return b"" if outcome.batch else inbound.body
+
+
+def _reason(outcome: Outcome) -> str:
+    error = outcome.error
+    if error is None or outcome.reason:
+        return outcome.reason[:MAX_REASON_CHARS]
+    return f"{error} ({error.hint})"[:MAX_REASON_CHARS] if error.hint else str(error)[:MAX_REASON_CHARS]
+
+
+def _is_any_in(secrets: Sequence[str], texts: Sequence[str], headers: Sequence[tuple[str, str]]) -> bool:
+    together = "\0".join([*texts, *[value for _, value in headers]])
+    # Not with `any`: a generator takes longer than the search.
+    return [secret for secret in secrets if secret in together] != []
+
+
+def _clean(text: str, secrets: Sequence[str], masked: Sequence[str]) -> str:
+    for secret in secrets:
+        text = text.replace(secret, MASK)
+    hidden = any(value == text or (len(value) >= MIN_PART_CHARS and value in text) for value in masked)
+    return MASK if hidden else text

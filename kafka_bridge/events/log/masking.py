@@ -1,0 +1,225 @@
+"""What of a request may be kept: bodies without what the operator masks, no secret anywhere, headers by name. Pure."""
+
+import base64
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Final, NamedTuple
+from urllib.parse import parse_qsl, quote, quote_plus, urlencode
+
+import orjson
+
+from kafka_bridge.documents import text_of
+
+MASK: Final = "***"
+MAX_BODY_BYTES: Final = 16 * 1024
+# A longer one is not parsed for the log's sake.
+MAX_MASKED_BYTES: Final = 1024 * 1024
+MAX_TEXT_CHARS: Final = 512
+# One that is shorter keeps no secret, and would be found everywhere.
+MIN_SECRET_CHARS: Final = 4
+BASE64: Final = "base64"
+FORM: Final = "application/x-www-form-urlencoded"
+
+# Of a request's headers these: ids, types and times. None of them proves anything.
+HEADERS: Final = frozenset(
+    {
+        *(
+            "content-type",
+            "content-length",
+            "user-agent",
+            "traceparent",
+            "request-id",
+            "x-request-id",
+            "x-request-uuid",
+        ),
+        *("ce-id", "ce-type", "ce-source", "ce-subject", "ce-time", "ce-specversion", "ce-dataschema"),
+        *("webhook-id", "webhook-timestamp", "svix-id", "svix-timestamp", "idempotency-key"),
+        *("x-github-event", "x-github-delivery", "x-github-hook-id", "x-gitlab-event", "x-gitlab-event-uuid"),
+        *("x-event-key", "x-atlassian-webhook-identifier", "linear-event", "linear-delivery", "sentry-hook-resource"),
+        *("x-shopify-topic", "x-shopify-event-id", "x-shopify-webhook-id", "x-shopify-shop-domain"),
+        *("x-contentful-topic", "x-amz-sns-message-type", "x-slack-retry-num", "x-slack-retry-reason"),
+    }
+)
+
+
+class Notes:
+    """Why a body is not here as it came."""
+
+    CUT: Final = "cut"
+    """It was longer."""
+    UNMASKABLE: Final = "not kept: it cannot be masked"
+    """Something in it is to be masked, and nobody can say where."""
+
+
+class Body(NamedTuple):
+    """A body as it is kept, and the values that were masked in it."""
+
+    text: str
+    encoding: str
+    size_bytes: int
+    note: str
+    masked: Sequence[str] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Keeping:
+    """What the operator decided: how many events are kept, and what is masked in them.
+
+    `secrets` are those of each source, and under `""` those of all: whoever sends one in a body does not get it stored.
+    """
+
+    keep: int
+    paths: Sequence[Sequence[str]] = ()
+    secrets: Mapping[str, Sequence[str]] = field(default_factory=dict, repr=False)
+
+    @classmethod
+    def compiled(cls, keep: int, mask_paths: Iterable[str], secrets: Mapping[str, Iterable[str]]) -> "Keeping":
+        """From the texts of the settings; the secrets under `""` are those of the endpoint, for every source."""
+        forms = {source: tuple(form for text in texts for form in _forms(text)) for source, texts in secrets.items()}
+        common = forms.get("", ())
+        return cls(
+            keep,
+            tuple(tuple(path.split(".")) for path in mask_paths),
+            {source: tuple(dict.fromkeys((*own, *common))) for source, own in forms.items()},
+        )
+
+    def secrets_of(self, source: str) -> Sequence[str]:
+        """What must not be kept of a request to `source`."""
+        return self.secrets.get(source) or self.secrets.get("", ())
+
+    def body(self, raw: bytes, content_type: str, secrets: Sequence[str]) -> Body:
+        """A body as it may be kept."""
+        leaves: list[str] = []
+        size_bytes, note = len(raw), ""
+        if self.paths and raw:
+            found = self._masked(raw, content_type, leaves)
+            if found is None:
+                return Body("", "", size_bytes, Notes.UNMASKABLE)
+            raw = found
+        if len(raw) > MAX_BODY_BYTES:
+            note = Notes.CUT
+            # A secret that begins before the end is looked for as a whole.
+            raw = _without(raw[: MAX_BODY_BYTES + 4 * max(map(len, secrets), default=0)], secrets)[:MAX_BODY_BYTES]
+        try:
+            text = raw.decode()
+        except UnicodeDecodeError as error:
+            # A character may have been cut in two.
+            if not note or error.start < len(raw) - 3:
+                return Body(base64.b64encode(_without(raw, secrets)).decode(), BASE64, size_bytes, note, leaves)
+            text = raw[: error.start].decode()
+        for secret in secrets:
+            if secret in text:
+                text = text.replace(secret, MASK)
+        return Body(text, "", size_bytes, note, leaves)
+
+    def _masked(self, raw: bytes, content_type: str, leaves: list[str]) -> bytes | None:
+        """The body with its values masked; None when that is not possible."""
+        if content_type.startswith(FORM):
+            return self._masked_form(raw, leaves)
+        claims = "json" in content_type or raw.lstrip()[:1] in {b"{", b"["}
+        if len(raw) > MAX_MASKED_BYTES:
+            return None if claims else raw
+        try:
+            document = orjson.loads(raw)
+        except orjson.JSONDecodeError:
+            return None if claims else raw
+        return self._masked_document(document, raw, leaves)
+
+    def _masked_document(self, document: object, raw: bytes, leaves: list[str]) -> bytes | None:
+        # The data of a CloudEvent is what its receiver takes for the body.
+        inside = document.get("data") if isinstance(document, dict) and "specversion" in document else None
+        hits = [_mask(root, path, leaves) for path in self.paths for root in (document, inside)]
+        if not any(hits):
+            return raw
+        try:
+            return orjson.dumps(document)
+        except orjson.JSONEncodeError:
+            return None
+
+    def _masked_form(self, raw: bytes, leaves: list[str]) -> bytes | None:
+        if len(raw) > MAX_MASKED_BYTES:
+            return None
+        try:
+            fields = parse_qsl(raw.decode(), keep_blank_values=True, max_num_fields=10_000)
+        except ValueError:
+            return None
+        masked = []
+        for name, value in fields:
+            if [name] in [[*path] for path in self.paths]:
+                leaves.append(value)
+                masked.append((name, MASK))
+            elif value.lstrip()[:1] in {"{", "["}:
+                # A form that carries JSON in a field, as GitHub and Slack send it.
+                found = self._masked(value.encode(), "json", leaves)
+                if found is None:
+                    return None
+                masked.append((name, found.decode()))
+            else:
+                masked.append((name, value))
+        return raw if masked == fields else urlencode(masked).encode()
+
+    def headers(self, headers: Mapping[str, str]) -> list[tuple[str, str]]:
+        """Those of a request that are kept."""
+        return [(name, headers[name][:MAX_TEXT_CHARS]) for name in headers if name in HEADERS]
+
+
+NOTHING: Final = Keeping(0)
+
+
+def _forms(secret: str) -> Iterable[str]:
+    """A secret as it may stand in a text: as it is, in JSON, in a form."""
+    if len(secret) < MIN_SECRET_CHARS:
+        return
+    for escaped in (secret, json.dumps(secret)[1:-1], json.dumps(secret, ensure_ascii=False)[1:-1]):
+        yield escaped
+        yield escaped.replace("/", "\\/")
+    yield quote(secret, safe="")
+    yield quote_plus(secret)
+
+
+def _without(raw: bytes, secrets: Sequence[str]) -> bytes:
+    for secret in secrets:
+        raw = raw.replace(secret.encode("utf-8", "replace"), MASK.encode())
+    return raw
+
+
+def _mask(value: object, path: Sequence[str], leaves: list[str]) -> bool:
+    """Mask what stands at the path, in every element of a list on the way; whether something does."""
+    if isinstance(value, list):
+        if path[0] == "*":
+            return _mask_all(value, range(len(value)), path[1:], leaves)
+        if path[0].isdecimal() and path[0].isascii():
+            number = int(path[0][:9])
+            return number < len(value) and _mask_all(value, [number], path[1:], leaves)
+        hits = [_mask(each, path, leaves) for each in value]
+        return any(hits)
+    if not isinstance(value, dict):
+        return False
+    whole = ".".join(path)
+    hit = len(path) > 1 and whole in value and _mask_all(value, [whole], (), leaves)
+    names = list(value) if path[0] == "*" else [path[0]] if path[0] in value else []
+    return _mask_all(value, names, path[1:], leaves) or hit
+
+
+def _mask_all(
+    value: dict[str, object] | list[object], names: Iterable[str | int], rest: Sequence[str], leaves: list[str]
+) -> bool:
+    hit = False
+    for name in names:
+        if rest:
+            hit = _mask(value[name], rest, leaves) or hit  # type: ignore[index]
+        else:
+            _gather(value[name], leaves)  # type: ignore[index]
+            value[name] = MASK  # type: ignore[index]
+            hit = True
+    return hit
+
+
+def _gather(value: object, leaves: list[str]) -> None:
+    """The texts of what is masked: they may stand elsewhere too, in a key or an id."""
+    if isinstance(value, dict | list):
+        for each in value.values() if isinstance(value, dict) else value:
+            _gather(each, leaves)
+    elif text := text_of(value):
+        leaves.append(text)

@@ -1,0 +1,156 @@
+"""From outcomes to entries."""
+
+import itertools
+import json
+
+import pytest
+
+from kafka_bridge.errors import Cause, Unavailable
+from kafka_bridge.events.log.entry import Entry, Ids, from_row, id_at, id_of, is_id, is_run, time_of, to_row
+from kafka_bridge.events.log.making import MOST_OF_A_BATCH, entries_of, entry_of_run
+from kafka_bridge.events.log.masking import Keeping
+from kafka_bridge.events.run import Ran
+from tests.stand_ins import NOW, Broker, receive_at, request, source_of
+
+KEEPING = Keeping(10)
+RAN = Ran("evt_1", "order.paid", "t", 3, 41, 2, "failed", "run-1", "boom", 1.5, NOW)
+
+
+def made(body=b'{"id": "evt_1", "type": "order.paid"}', headers=None, *, error=None, keeping=KEEPING, **settings):
+    source = source_of(scheme="none", **settings)
+    outcome = receive_at(
+        request(body, {"content-type": "application/json", **(headers or {})}), source, Broker(error), now=NOW
+    )
+    return list(entries_of(outcome, keeping, ids()))
+
+
+def ids():
+    known = Ids("0a0b0c0d")
+    return lambda: known.next(NOW)
+
+
+def test_an_accepted_event_has_all_that_is_known_of_it():
+    (entry,) = made(key="{id}")
+
+    assert (entry.kind, entry.event_id, entry.event_type, entry.verdict) == (
+        "accepted",
+        "evt_1",
+        "order.paid",
+        "unchecked",
+    )
+    assert (entry.topic, entry.partition, entry.offset, entry.key) == ("webhooks.default", 3, 41, "evt_1")
+    assert (entry.status, entry.method, entry.path, entry.time) == (200, "POST", "/webhook", NOW)
+    assert json.loads(entry.body)["id"] == "evt_1"
+
+
+def test_an_event_that_was_not_acknowledged_is_a_failure_with_its_reason():
+    (entry,) = made(error=Unavailable(Cause.CONNECTION_REFUSED, "a:9092: refused"))
+
+    assert (entry.kind, entry.status, entry.reason) == ("failed", 503, "connection refused (a:9092: refused)")
+    assert (entry.topic, entry.offset) == ("webhooks.default", -1)
+
+
+def test_what_was_not_verified_is_rejected_with_the_reason_that_its_sender_does_not_learn():
+    outcome = receive_at(request(b"{}"), source_of(), Broker(), now=NOW)
+    (entry,) = entries_of(outcome, Keeping(10), ids())
+
+    assert (entry.kind, entry.status, entry.verdict) == ("rejected", 401, "rejected")
+    assert entry.reason
+    assert entry.body == "{}"
+
+
+def test_an_event_that_a_route_drops_is_dropped():
+    (entry,) = made(sources='{"default": {"scheme": "none", "routes": {"order.*": "drop"}}}')
+
+    assert (entry.kind, entry.topic, entry.status) == ("dropped", "", 200)
+    assert entry.body
+
+
+def test_a_duplicate_is_one():
+    outcome = receive_at(request(b'{"id": "e"}'), source_of(scheme="none"), Broker(), now=NOW)
+    again = outcome._replace(events=tuple(taken._replace(duplicate=True) for taken in outcome.events))
+
+    assert [entry.kind for entry in entries_of(again, Keeping(10), ids())] == ["duplicate"]
+
+
+def test_every_event_of_a_batch_is_an_entry_with_its_own_body():
+    entries = made(b'{"id": 1}\n{"id": 2}\n', {"content-type": "application/x-ndjson"})
+
+    assert [(entry.event_id, entry.body) for entry in entries] == [("1", '{"id": 1}'), ("2", '{"id": 2}')]
+
+
+@pytest.mark.parametrize("count", [MOST_OF_A_BATCH - 1, MOST_OF_A_BATCH, MOST_OF_A_BATCH + 5])
+def test_of_a_large_batch_the_first_are_recorded_and_the_last_of_them_says_how_many_more_there_were(count):
+    entries = made(b"\n".join(b'{"id": %d}' % n for n in range(count)), {"content-type": "application/x-ndjson"})
+
+    assert len(entries) == min(count, MOST_OF_A_BATCH)
+    assert sum(entry.missed for entry in entries) == max(0, count - MOST_OF_A_BATCH)
+
+
+def test_what_is_masked_in_the_body_is_masked_in_key_id_and_headers_too():
+    keeping = Keeping.compiled(10, ["id"], {})
+    (entry,) = made(b'{"id": "ann@example.com"}', {"x-request-id": "ann@example.com"}, keeping=keeping, key="k-{id}")
+
+    assert "ann@example.com" not in to_row(entry).decode()
+
+
+def test_a_secret_in_a_header_that_is_kept_is_masked():
+    keeping = Keeping.compiled(10, [], {"default": ["s3cr3t-value"]})
+    (entry,) = made(headers={"x-request-id": "s3cr3t-value"}, keeping=keeping)
+
+    assert "s3cr3t-value" not in to_row(entry).decode()
+
+
+def test_a_run_and_a_dead_letter_are_entries():
+    run, dead = entry_of_run(RAN, ids()), entry_of_run(RAN._replace(dead_lettered=True), ids())
+
+    assert (run.kind, run.position, run.attempt, run.ending) == ("run", ("t", 3, 41), 2, "failed")
+    assert (run.run_id, run.reason, run.duration_ms) == ("run-1", "boom", 1500.0)
+    assert dead.kind == "dead-lettered"
+    assert [is_run(to_row(entry)) for entry in (run, dead, made()[0])] == [True, True, False]
+
+
+# Rows and ids.
+
+
+def test_a_row_is_read_as_it_was_written():
+    (entry,) = made(headers={"x-github-event": "push"})
+
+    assert from_row(to_row(entry)) == entry
+    assert id_of(to_row(entry)) == entry.id
+
+
+@pytest.mark.parametrize("text", ["\ud800", "a\udfffb", "\x00", "\n", "\u2028"])
+def test_any_text_makes_one_line(text):
+    row = to_row(Entry("0" * 24, "accepted", NOW, reason=text, headers=[("a", text)]))
+
+    assert b"\n" not in row
+    assert from_row(row) is not None
+
+
+@pytest.mark.parametrize("row", [b"", b"x", b"[]", b"{}", b"1", b'["a"]', b'["a","b",1,2'])
+def test_what_is_no_row_is_nothing(row):
+    assert from_row(row) is None
+
+
+def test_a_row_of_another_version_is_read_for_what_is_known():
+    row = to_row(Entry("0" * 24, "accepted", NOW))[:-1] + b',"new"]'
+
+    assert from_row(row, (*Entry._fields, "later")) == Entry("0" * 24, "accepted", NOW, headers=[])
+
+
+def test_ids_grow_whatever_the_clock_does():
+    known = Ids("0a0b0c0d")
+    times = [NOW, NOW, NOW - 100, NOW + 0.001, NOW, NOW + 50, NOW]
+    made_ids = [known.next(at) for at in times] + [known.next(NOW + 60) for _ in range(70_000)]
+
+    assert made_ids == sorted(set(made_ids))
+    assert all(map(is_id, made_ids[::1000]))
+    assert time_of(made_ids[0]) == NOW
+    assert all(a < b for a, b in itertools.pairwise([id_at(NOW), made_ids[0], id_at(NOW + 0.001)]))
+
+
+def test_without_an_event_nothing_of_one_is_told():
+    outcome = receive_at(request(b"{}"), source_of(scheme="none"), Broker(), now=NOW)._replace(events=())
+
+    assert [entry.kind for entry in entries_of(outcome, Keeping(1), ids())] == ["handshake"]

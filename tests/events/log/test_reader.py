@@ -1,0 +1,198 @@
+"""Looks at the log: pages, filters, runs."""
+
+import pytest
+
+from kafka_bridge.events.log.query import Filter
+from kafka_bridge.events.log.reader import CACHE_BYTES, Cache
+from kafka_bridge.events.log.store import StorageFailed
+from tests.events.log.stores import NOW, Disk, Process, Time
+
+
+def process(**options):
+    return Process(Disk(), Time(), "0a0b0c0d", **options)
+
+
+def filled(count, *, every=1):
+    one = process()
+    for number in range(count):
+        one.add(number, topic="t", partition=0, offset=number, source="shop" if number % 2 else "git")
+        if number % every == every - 1:
+            one.flush()
+        one.time.at += 1.0
+    return one
+
+
+def page(one, *, cursor="", limit=100, **wanted):
+    return one.reader.query(one.log, one.store, Filter(**wanted), cursor=cursor, limit=limit)
+
+
+def names(found):
+    return [row.entry.event_id for row in found.rows]
+
+
+@pytest.mark.parametrize("every", [1, 7, 1000])
+@pytest.mark.parametrize("limit", [1, 10, 40, 100])
+def test_pages_follow_one_another_without_a_gap_and_end(every, limit):
+    one, cursor, found = filled(40, every=every), "", []
+    while True:
+        this = page(one, cursor=cursor, limit=limit)
+        found += names(this)
+        cursor = this.next
+        if not cursor:
+            break
+
+    assert found == [f"e-{number}" for number in reversed(range(40))]
+
+
+def test_a_cursor_is_stable_while_new_events_come():
+    one = filled(20)
+    first = page(one, limit=5)
+    for number in range(20, 30):
+        one.add(number)
+    one.flush()
+
+    assert names(page(one, cursor=first.next, limit=5)) == [f"e-{number}" for number in (14, 13, 12, 11, 10)]
+
+
+@pytest.mark.parametrize(
+    ("wanted", "numbers"),
+    [
+        ({"source": "shop"}, [9, 7, 5, 3, 1]),
+        ({"text": "E-3"}, [3]),
+        ({"text": "git"}, [8, 6, 4, 2, 0]),
+        ({"outcome": "failed"}, []),
+        ({"event_type": "x"}, []),
+        ({"since": NOW + 7}, [9, 8, 7]),
+        ({"until": NOW + 2}, [1, 0]),
+        ({"since": NOW + 3, "until": NOW + 5}, [4, 3]),
+        ({"source": "shop", "since": NOW + 6}, [9, 7]),
+    ],
+)
+def test_rows_are_filtered(wanted, numbers):
+    assert names(page(filled(10, every=3), **wanted)) == [f"e-{number}" for number in numbers]
+
+
+def test_runs_are_shown_with_their_event_in_order():
+    one = filled(3)
+    for attempt, ending in ((1, "failed"), (2, "succeeded")):
+        one.add(1, "run", topic="t", partition=0, offset=1, attempt=attempt, ending=ending)
+        one.flush()
+
+    rows = page(one).rows
+
+    assert names(page(one)) == ["e-2", "e-1", "e-0"]
+    assert [run.ending for run in rows[1].runs] == ["failed", "succeeded"]
+    assert names(page(one, outcome="succeeded")) == ["e-1"]
+    whole = one.reader.find(one.log, one.store, rows[1].entry.id)
+    assert [run.attempt for run in whole.runs] == [1, 2]
+
+
+def test_runs_for_a_record_that_came_another_way_are_one_row():
+    one = process()
+    for attempt in (1, 2):
+        one.add(7, "run", topic="other", partition=0, offset=7, attempt=attempt, ending="failed")
+    one.add(7, "dead-lettered", topic="other", partition=0, offset=7, attempt=2, ending="failed")
+
+    (row,) = page(one).rows
+
+    assert (row.entry.kind, len(row.runs)) == ("dead-lettered", 3)
+
+
+def test_an_entry_is_found_whole_wherever_it_is():
+    one = process()
+    stored = one.add(1, body="stored")
+    one.flush()
+    waiting = one.add(2, body="waiting")
+
+    assert one.reader.find(one.log, one.store, stored.id).entry == stored._replace(headers=[])
+    assert one.reader.find(one.log, one.store, waiting.id).entry.body == "waiting"
+    assert one.reader.find(one.log, one.store, "0" * 24) is None
+    assert [row.entry.body for row in one.reader.whole(one.log, one.store, page(one).rows)] == ["waiting", "stored"]
+    assert [row.entry.body for row in page(one).rows] == ["", ""]
+
+
+def test_what_is_known_is_not_read_again():
+    one = filled(40, every=4)
+    page(one)
+    one.store.calls.clear()
+    page(one)
+
+    assert one.store.calls == []
+
+
+def test_what_another_process_writes_appears_soon():
+    one = filled(5)
+    other = Process(one.store.disk, one.time, "00000002")
+    page(one)
+    other.add(99)
+    other.flush()
+    one.time.at += 3.0
+
+    assert names(page(one))[0] == "e-99"
+
+
+def test_a_store_that_fails_is_told_and_what_waits_is_shown():
+    one = filled(5)
+    one.log.others = None
+    one.add(6)
+    one.store.fate = lambda _operation: "hung"
+
+    found = page(one)
+
+    assert names(found) == ["e-6"]
+    assert found.trouble == "the log cannot be read: storage does not answer in time"
+    with pytest.raises(StorageFailed):
+        one.reader.find(one.log, one.store, "0" * 24)
+
+
+def test_a_segment_that_is_broken_is_passed_over():
+    one = filled(5)
+    disk = one.store.disk
+    disk.values["kb1-endpoint-1-0a0b0c0d-2"] = b"garbage"
+
+    assert names(page(one)) == ["e-4", "e-3", "e-1", "e-0"]
+
+
+@pytest.mark.parametrize("key", ["kb1-endpoint-1-d0", "kb1-endpoint-1-0a0b0c0d-m0", "kb1-endpoint-1-0a0b0c0d-m1"])
+@pytest.mark.parametrize("value", [b"", b"{}", b"[]", b'{"n": 9}', b'{"n": 9, "writers": [1]}', b"\xff"])
+def test_garbage_under_a_key_of_the_log_stops_nothing(key, value):
+    one = filled(40)
+    one.store.disk.values[key] = value
+
+    fresh = Process(one.store.disk, one.time, "00000002")
+    fresh.add(99)
+    fresh.flush()
+
+    assert names(page(fresh))[0] == "e-99"
+    assert fresh.log.trouble == ""
+
+
+def test_the_cache_is_bounded():
+    cache = Cache(max_bytes=1000)
+    for number in range(100):
+        cache.put(f"k{number}", (), 100)
+
+    assert sum(cache.get(f"k{number}") is not None for number in range(100)) == 10
+    assert CACHE_BYTES <= 32 * 1024 * 1024
+
+
+def test_a_long_log_is_looked_through_in_parts(monkeypatch):
+    one = filled(60, every=5)
+    monkeypatch.setattr("kafka_bridge.events.log.reader.SCAN", 10)
+    cursor, found = "", []
+    for _ in range(30):
+        this = page(one, cursor=cursor, limit=100)
+        found += names(this)
+        cursor = this.next
+        if not cursor:
+            break
+
+    assert found == [f"e-{number}" for number in reversed(range(60))]
+
+
+def test_the_reader_needs_no_process_of_its_own():
+    one = filled(5)
+    fresh = Process(one.store.disk, one.time, "00000002")
+
+    assert names(page(fresh)) == [f"e-{number}" for number in reversed(range(5))]
+    assert "set" not in fresh.store.calls
