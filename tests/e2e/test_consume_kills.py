@@ -153,7 +153,7 @@ class Scene:
             return
 
 
-def test_no_record_is_lost_whenever_the_process_is_killed(slow_broker, capsys):
+def test_no_record_is_lost_whenever_the_process_is_killed(slow_broker, figures):
     flow = Killing()
     settings = {
         "api_token": "token",
@@ -197,11 +197,10 @@ def test_no_record_is_lost_whenever_the_process_is_killed(slow_broker, capsys):
         scene.close()
 
     outcomes, runs = Counter(scene._outcomes), Counter(flow.effects)
-    with capsys.disabled():
-        print(
-            f"\n  kills: {scene.sent} records over {starts} processes, {runs.total() - len(runs)} runs and"
-            f" {outcomes.total() - len(outcomes)} results or dead letters were repeated"
-        )
+    figures(
+        f"kills: {scene.sent} records over {starts} processes, {runs.total() - len(runs)} runs and"
+        f" {outcomes.total() - len(outcomes)} results or dead letters were repeated"
+    )
     assert starts > len(Step) * ROUNDS
     assert set(outcomes) == set(runs) == set(range(scene.sent))
     first = list(dict.fromkeys(flow.effects))

@@ -145,7 +145,7 @@ class Fuzz:
     accepted: int = 0
 
 
-def test_random_requests_leave_exactly_the_accepted_ones_in_kafka(capsys):
+def test_random_requests_leave_exactly_the_accepted_ones_in_kafka(figures):
     broker = EmbeddedBroker()
     fuzz = Fuzz(secrets.randbits(32), broker.bootstrap)
     hooks = {f"h{number}": fuzz.settings() for number in range(60)}
@@ -158,8 +158,7 @@ def test_random_requests_leave_exactly_the_accepted_ones_in_kafka(capsys):
             asyncio.run(send_all(fuzz, host.host.port, requests))
             survived, starts = host.pid is not None, host.host.plugin.starts
             incidents = [line for kind, line in host.lines if "incident" in line]
-        with capsys.disabled():
-            print(f"\n  fuzz: seed {fuzz.seed}, {REQUESTS} requests, answers {dict(sorted(fuzz.statuses.items()))}")
+        figures(f"fuzz: seed {fuzz.seed}, {REQUESTS} requests, answers {dict(sorted(fuzz.statuses.items()))}")
         assert (survived, starts) == (True, 1), f"seed {fuzz.seed}"
         assert fuzz.broken == [], f"seed {fuzz.seed}"
         assert incidents == [], f"seed {fuzz.seed}"

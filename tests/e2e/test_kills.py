@@ -72,7 +72,7 @@ def slow_broker() -> Iterator[EmbeddedBroker]:
     broker.close()
 
 
-def test_no_accepted_webhook_is_lost_when_the_process_is_killed(slow_broker, capsys):
+def test_no_accepted_webhook_is_lost_when_the_process_is_killed(slow_broker, figures):
     secret = secrets.token_urlsafe(16)
     settings = {"webhook_secret": secret, "topic": "kills"}
     timing = Timing(restart_tick_s=0.5)
@@ -82,11 +82,10 @@ def test_no_accepted_webhook_is_lost_when_the_process_is_killed(slow_broker, cap
         starts = host.host.plugin.starts
 
     records = {(m.partition(), m.offset()): m.value() for m in Topics(slow_broker.bootstrap).read("kills")}
-    with capsys.disabled():
-        print(
-            f"\n  kills: {EVENTS} events accepted over {starts} processes, {deliveries.unanswered} requests without"
-            f" a 2xx, {len(records) - EVENTS} extra copies"
-        )
+    figures(
+        f"kills: {EVENTS} events accepted over {starts} processes, {deliveries.unanswered} requests without"
+        f" a 2xx, {len(records) - EVENTS} extra copies"
+    )
     assert starts == KILLS + 1
     assert deliveries.unanswered >= KILLS, "the kills hit nobody"
     assert len(deliveries.accepted) == EVENTS

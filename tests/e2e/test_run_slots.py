@@ -137,7 +137,7 @@ def webhooks_s(shop: Endpoint, count: int = 300, at_once: int = 8) -> float:
     return sorted(times)[count // 2]
 
 
-def test_with_a_default_dify_webhooks_stay_fast_while_all_runs_are_long(embedded: Broker, capsys):
+def test_with_a_default_dify_webhooks_stay_fast_while_all_runs_are_long(embedded: Broker, figures):
     counting = Counting()
     with two_endpoints(embedded, counting) as (host, *shops), ThreadPoolExecutor() as pool:
         counting.connections = asyncio.Semaphore(CONNECTIONS)
@@ -151,8 +151,7 @@ def test_with_a_default_dify_webhooks_stay_fast_while_all_runs_are_long(embedded
         host._loop.call_soon_threadsafe(counting.released.set)
         told = [window.result() for window in windows]
 
-    with capsys.disabled():
-        print(f"\n  a webhook: {before * 1000:.1f} ms, with {running} long runs {meanwhile * 1000:.1f} ms")
+    figures(f"a webhook: {before * 1000:.1f} ms, with {running} long runs {meanwhile * 1000:.1f} ms")
     assert running == DEFAULT_RUNS
     assert meanwhile < 3 * before
     assert [each["succeeded"] for each in told] == [20, 20]

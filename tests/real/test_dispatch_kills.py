@@ -128,7 +128,7 @@ def scene(bootstrap: str, log: Path) -> Iterator[Scene]:
 
 
 @pytest.mark.parametrize("broker", ["real"], indirect=True)
-def test_no_record_is_lost_and_none_overtakes_another_of_its_key(broker: Broker, tmp_path: Path, capsys):
+def test_no_record_is_lost_and_none_overtakes_another_of_its_key(broker: Broker, tmp_path: Path, figures):
     chance = random.Random(20261126)
     ended = Counter[str]()
     with scene(broker.bootstrap, tmp_path / "log") as group:
@@ -158,11 +158,10 @@ def test_no_record_is_lost_and_none_overtakes_another_of_its_key(broker: Broker,
 
     succeeded = [(key, number) for key, number, ending in runs if ending == "succeeded"]
     first = list(dict.fromkeys(succeeded))
-    with capsys.disabled():
-        print(
-            f"\n  kills: {len(numbers)} records, {dict(ended)}; {len(runs)} runs, {len(set(letters))} dead letters;"
-            f" {len(succeeded) - len(first)} successes and {len(letters) - len(set(letters))} dead letters repeated"
-        )
+    figures(
+        f"kills: {len(numbers)} records, {dict(ended)}; {len(runs)} runs, {len(set(letters))} dead letters;"
+        f" {len(succeeded) - len(first)} successes and {len(letters) - len(set(letters))} dead letters repeated"
+    )
     assert {number for _, number in first} | set(letters) == numbers
     for key in range(KEYS):
         of_key = [number for found, number in first if found == f"k-{key}"]

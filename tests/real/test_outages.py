@@ -81,7 +81,7 @@ class Sender:
             await asyncio.sleep(int(answer.headers["retry-after"]))
 
 
-def test_a_broker_that_freezes_twice_and_dies_once_costs_no_event(own_kafka, tmp_path, capsys):
+def test_a_broker_that_freezes_twice_and_dies_once_costs_no_event(own_kafka, tmp_path, figures):
     secret = secrets.token_urlsafe(16)
     plugin, report_file = watched_plugin(tmp_path / "plugin")
     settings = {"webhook_secret": secret, "topic": TOPIC, "bootstrap_servers": own_kafka.bootstrap}
@@ -95,12 +95,11 @@ def test_a_broker_that_freezes_twice_and_dies_once_costs_no_event(own_kafka, tmp
 
     records = {(m.partition(), m.offset()): m.value() for m in topics.read(TOPIC)}
     extra = len(records) - EVENTS
-    with capsys.disabled():
-        print(
-            f"\n  outages: {EVENTS} events accepted after {sender.attempts} attempts, {extra} extra copies,"
-            f" slowest answer {sender.slowest_s:.1f} s, refusals {sorted({why for _, why in sender.refusals})},"
-            f" ticker p99.9 {report.percentile_ms(0.999):.0f} ms, worst {report.lateness_ms[-1]:.0f} ms"
-        )
+    figures(
+        f"outages: {EVENTS} events accepted after {sender.attempts} attempts, {extra} extra copies,"
+        f" slowest answer {sender.slowest_s:.1f} s, refusals {sorted({why for _, why in sender.refusals})},"
+        f" ticker p99.9 {report.percentile_ms(0.999):.0f} ms, worst {report.lateness_ms[-1]:.0f} ms"
+    )
     assert len(sender.accepted) == EVENTS
     for found, body in sender.accepted.values():
         assert records[found["partition"], found["offset"]] == body
