@@ -4,6 +4,7 @@ One line per module, lowest first; each imports only from lines above it (`tests
 
     errors                          every error, one tree
     http, clock, ratelimit          the words everybody uses
+    incidents                       what is said of a defect
     documents, placeholders         what stands where in JSON; texts with placeholders
     events.record                   what a Kafka record is
     settings.{secret,table}         a text that must not be seen; names, labels and defaults of the settings

@@ -15,7 +15,7 @@ PACKAGE = "kafka_bridge"
 # Lowest first. A module imports only from lines above its own; siblings on a line do not import one another.
 LAYERS = [
     "errors",
-    "http clock ratelimit documents placeholders",
+    "http clock ratelimit incidents documents placeholders",
     "events.record",
     "settings.secret settings.table settings.pem",
     "settings.reader",

@@ -5,8 +5,6 @@ troubles, and closes the client. What it finds it posts to the loop; what the lo
 """
 
 import logging
-import secrets
-import traceback
 from collections.abc import Callable
 from dataclasses import dataclass
 from enum import Enum, auto
@@ -17,7 +15,8 @@ from kafka_bridge.broker.causes import is_decisive
 from kafka_bridge.broker.loops import Loop
 from kafka_bridge.broker.ports import ClientDead, ProducerClient, Trouble
 from kafka_bridge.clock import Clock
-from kafka_bridge.errors import BridgeError, Cause, Internal, Unavailable
+from kafka_bridge.errors import BridgeError, Cause, Unavailable
+from kafka_bridge.incidents import incident_of
 
 logger = logging.getLogger(__name__)
 
@@ -177,8 +176,6 @@ class Pump:
             self._loop.post(self._listener.doubted)
 
     def _defect(self, error: Exception) -> None:
-        # As in `dify.http`: without the exception's own text, and in the message, because the SDK prints nothing else.
-        incident = secrets.token_hex(4)
-        trace = "".join(traceback.format_tb(error.__traceback__))
-        self._loop.log(partial(logger.error, "incident %s: %s\n%s", incident, type(error).__qualname__, trace))
-        self._listener.died(Internal(incident))
+        incident = incident_of(error)
+        self._loop.log(partial(logger.error, "%s", incident.line))
+        self._listener.died(incident.error)

@@ -6,7 +6,6 @@ its text. None leaves here.
 
 import logging
 import secrets
-import traceback
 from collections.abc import Iterator, Mapping
 from functools import lru_cache
 from typing import Final, Protocol
@@ -18,6 +17,7 @@ from kafka_bridge.dify.call import Call, Handler
 from kafka_bridge.dify.hooks import Hooks
 from kafka_bridge.errors import BridgeError, Internal
 from kafka_bridge.http import Inbound, Outbound, problem
+from kafka_bridge.incidents import incident_of
 
 logger = logging.getLogger(__name__)
 
@@ -66,11 +66,9 @@ def serve(
     except BridgeError as error:
         return to_response(problem(error))
     except Exception as error:  # noqa: BLE001 - the boundary; see above
-        incident = secrets.token_hex(4)
-        # Without the exception's own text: it may quote what was sent, or a secret.
-        trace = "".join(traceback.format_tb(error.__traceback__))
-        logger.error("incident %s: %s\n%s", incident, type(error).__qualname__, trace)  # noqa: TRY400
-        return to_response(problem(Internal(incident)))
+        incident = incident_of(error)
+        logger.error("%s", incident.line)  # noqa: TRY400
+        return to_response(problem(incident.error))
 
 
 class EnvironHeaders(Mapping[str, str]):

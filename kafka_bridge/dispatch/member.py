@@ -8,8 +8,6 @@ takes no commit from who does not take part.
 """
 
 import logging
-import secrets
-import traceback
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
@@ -19,8 +17,9 @@ from kafka_bridge.broker.loops import Loop, Waiter
 from kafka_bridge.broker.ports import ClientDead, Consumer, Position, Start
 from kafka_bridge.clock import Clock
 from kafka_bridge.dispatch.desk import Desk, Inquiry, Partitions
-from kafka_bridge.errors import BridgeError, Fenced, Internal
+from kafka_bridge.errors import BridgeError, Fenced
 from kafka_bridge.events.record import Consumed, TopicPartition
+from kafka_bridge.incidents import incident_of
 
 logger = logging.getLogger(__name__)
 
@@ -272,8 +271,6 @@ class Member:
         self._patience_s = min(self._patience_s * 2, REBUILD_MOST_S)
 
     def _defect(self, error: Exception) -> BridgeError:
-        # As in `broker.pump`: without the exception's own text, which may quote what was read.
-        incident = secrets.token_hex(4)
-        trace = "".join(traceback.format_tb(error.__traceback__))
-        self._loop.log(partial(logger.error, "incident %s: %s\n%s", incident, type(error).__qualname__, trace))
-        return Internal(incident)
+        incident = incident_of(error)
+        self._loop.log(partial(logger.error, "%s", incident.line))
+        return incident.error

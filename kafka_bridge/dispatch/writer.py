@@ -1,8 +1,6 @@
 """Writes results and dead letters: together where many are due, and one that cannot be written alone."""
 
 import logging
-import secrets
-import traceback
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 from functools import partial
@@ -11,8 +9,9 @@ from typing import Final
 from kafka_bridge.broker.loops import Loop
 from kafka_bridge.dispatch.engine import Write
 from kafka_bridge.dispatch.task import Writing
-from kafka_bridge.errors import BridgeError, Internal, Unavailable
+from kafka_bridge.errors import BridgeError, Unavailable
 from kafka_bridge.events.record import Delivery, Record
+from kafka_bridge.incidents import incident_of
 
 logger = logging.getLogger(__name__)
 
@@ -78,11 +77,9 @@ class Writer:
             self._told(group, error)
 
     def _defect(self, error: Exception) -> BridgeError:
-        # Without the exception's own text, which may quote a record.
-        incident = secrets.token_hex(4)
-        trace = "".join(traceback.format_tb(error.__traceback__))
-        self._loop.log(partial(logger.error, "incident %s: %s\n%s", incident, type(error).__qualname__, trace))
-        return Internal(incident)
+        incident = incident_of(error)
+        self._loop.log(partial(logger.error, "%s", incident.line))
+        return incident.error
 
 
 def _by_topic(group: Sequence[Write]) -> Iterable[Sequence[Write]]:

@@ -1,8 +1,6 @@
 """What is run for each record: an app of Dify's through its API, or a function of the operator's."""
 
 import logging
-import secrets
-import traceback
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
@@ -14,6 +12,7 @@ from kafka_bridge.dispatch.task import Task
 from kafka_bridge.dispatch.window import Runner
 from kafka_bridge.errors import SettingsInvalid
 from kafka_bridge.flows import CannotLoad, Flow, load_function
+from kafka_bridge.incidents import incident_of
 from kafka_bridge.service import DifyService
 from kafka_bridge.standalone.variables import named
 
@@ -52,11 +51,10 @@ def runner_of(app: App, inputs: Inputs, *, timeout_s: float) -> Runner:
         try:
             return app.run(inputs, read(task.consumed), timeout_s)
         except Exception as error:  # noqa: BLE001 - see above
-            # Without the exception's own text, which may quote the record.
-            incident = secrets.token_hex(4)
-            trace = "".join(traceback.format_tb(error.__traceback__))
-            logger.error("incident %s: %s\n%s", incident, type(error).__qualname__, trace)  # noqa: TRY400
-            return Ended(Ending.UNKNOWN, error=f"something went wrong in the worker; its log has incident {incident}")
+            incident = incident_of(error)
+            logger.error("%s", incident.line)  # noqa: TRY400
+            number = incident.error.incident
+            return Ended(Ending.UNKNOWN, error=f"something went wrong in the worker; its log has incident {number}")
 
     return run
 

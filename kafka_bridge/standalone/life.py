@@ -5,10 +5,8 @@ group; what does not end by then runs again elsewhere. The second one ends the p
 """
 
 import logging
-import secrets
 import threading
 import time
-import traceback
 from collections.abc import Callable
 from dataclasses import asdict
 from typing import Final, NamedTuple
@@ -17,6 +15,7 @@ from kafka_bridge.dispatch.member import DRAIN_S
 from kafka_bridge.dispatch.window import Runner
 from kafka_bridge.dispatch.worker import Dispatcher
 from kafka_bridge.errors import BridgeError
+from kafka_bridge.incidents import incident_of
 from kafka_bridge.standalone.look import Look, Watch
 from kafka_bridge.standalone.signals import Signals
 
@@ -103,9 +102,7 @@ class Life:
             # Nothing could be read until the end; the log has said so.
             return
         except Exception as error:  # noqa: BLE001 - it would stand still, and nobody would know
-            incident = secrets.token_hex(4)
-            trace = "".join(traceback.format_tb(error.__traceback__))
-            logger.error("incident %s: %s\n%s", incident, type(error).__qualname__, trace)  # noqa: TRY400
+            logger.error("%s", incident_of(error).line)  # noqa: TRY400
         finally:
             self._driven.set()
             self._signals.wake()
