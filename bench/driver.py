@@ -17,7 +17,11 @@ from pathlib import Path
 
 import orjson
 
+from bench.storage import Storage
+from devhost.frames import parse
+
 END = re.compile(rb'"session_id":"(\d+)","data":\{"type":"end"')
+CALL = re.compile(rb'^.*"type":"invoke".*$', re.MULTILINE)
 LOOK_S = 0.002
 TICKS_PER_S = os.sysconf("SC_CLK_TCK")
 
@@ -54,12 +58,13 @@ class Request:
 
 @dataclass(frozen=True)
 class Run:
-    """One round. CPU is the plugin process's, all threads; latencies are sorted, in seconds."""
+    """One round. CPU is the process's, all threads; latencies are sorted, in seconds; `writes` are to storage."""
 
     requests: int
     seconds: float
     cpu_s: float
     latencies_s: list[float]
+    writes: int = 0
 
     @property
     def rate(self) -> float:
@@ -95,6 +100,7 @@ class Plugin:
         self._in = self._process.stdin.fileno()
         os.set_blocking(self._in, False)
         self._next = 0
+        self.storage = Storage()
         seen = b""
         while b'"heartbeat"' not in seen:
             seen += os.read(self._out, 65536)
@@ -123,7 +129,7 @@ class Plugin:
         sent_at: dict[int, float] = {}
         latencies: list[float] = []
         first, sent, done, answered, pending, tail = self._next, 0, 0, 0, b"", b""
-        started, cpu = started or time.perf_counter(), self.cpu_s()
+        started, cpu, writes = started or time.perf_counter(), self.cpu_s(), self.storage.writes
         while done < count:
             now = time.perf_counter()
             target = min(count, allowed(done, now))
@@ -145,6 +151,9 @@ class Plugin:
                 data, tail = data[:cut], data[cut:]
                 now = time.perf_counter()
                 answered += data.count(b'"status":200')
+                for line in CALL.findall(data):
+                    if (message := parse(line)) is not None and message.kind == "invoke":
+                        pending += self.storage.answer(message)
                 for match in END.finditer(data):
                     latencies.append(now - sent_at.pop(int(match[1])))
                     done += 1
@@ -152,7 +161,7 @@ class Plugin:
         self._next += count
         if answered != count:
             raise RuntimeError(f"only {answered} of {count} answers were a 200")
-        return Run(count, seconds, self.cpu_s() - cpu, sorted(latencies))
+        return Run(count, seconds, self.cpu_s() - cpu, sorted(latencies), self.storage.writes - writes)
 
     def cpu_s(self) -> float:
         """CPU seconds of the process so far, all threads."""

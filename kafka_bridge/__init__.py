@@ -18,7 +18,8 @@ One line per module, lowest first; each imports only from lines above it (`tests
     events.log.{segments,register}  entries that were written together; a small document that is replaced
     events.log.{pending,shelf}      entries that wait; the segments of one writer
     events.log.{writers,log,logs}   who writes; the log of one endpoint; those of all
-    events.log.{query,reader}       what a look asks for and gets; how it is read
+    events.log.{query,document}     what a look asks for and gets; the same as JSON
+    events.log.reader               how the log is read
     dispatch.{ended,task}           how a run ended; a received record on its way to being done
     dispatch.{offsets,shards}       the commit point of a partition; which record waits for which
     dispatch.{retry,breaker}        when a record is tried again; the circuit that an outage opens
@@ -67,7 +68,8 @@ One line per module, lowest first; each imports only from lines above it (`tests
     dify.{hooks,apps,caller}        a configured endpoint; runs through a request's session; who waits for them
     dify.storage                    storage through the session of a request
     dify.{call,journal}             one request to an endpoint; the log lines
-    dify.{runs,consumers}           runs while a request is open; the endpoints' members of groups
+    dify.{runs,recorder}            runs while a request is open; feeds the event log
+    dify.{consumers,events}         the endpoints' members of groups; looks at the event log
     dify.{consume,afterrun}         one window, or records that are brought; runs within a sender's request
     dify.{webhooks,health,routes}   the handlers, and the table of paths
     dify.http                       the platform's request and answer; the error boundary

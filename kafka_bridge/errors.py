@@ -11,10 +11,11 @@
     │   ├── TooLarge             413
     │   └── Unroutable           422
     ├── SettingsInvalid          500  the operator's fault, never the sender's
-    ├── Busy                     429  a window of this endpoint's consumer is open already
+    ├── Busy                     429  being done already, or asked for too often
     ├── Fenced                   503  another member of the group has this one's name
     ├── Internal                 500  a defect of ours; the incident id leads to the log
     ├── CertificateUnreachable   503  what the signature is checked with cannot be fetched now; deliver again
+    ├── LogUnreadable            503  the event log cannot be read now
     └── Unavailable              503  Kafka has not acknowledged; `cause` says why; deliver again
         └── Unreadable           503  the same of reading
     Retry                        none of ours: what a flow of yours raises to be run again after a delay
@@ -199,7 +200,7 @@ class Busy(BridgeError):
 
     status = HTTPStatus.TOO_MANY_REQUESTS
     slug = "busy"
-    title = "This endpoint's consumer is at work already"
+    title = "This is being done already, or asked for too often"
 
     @property
     def headers(self) -> tuple[tuple[str, str], ...]:
@@ -242,6 +243,14 @@ class CertificateUnreachable(BridgeError):
     @property
     def headers(self) -> tuple[tuple[str, str], ...]:
         return (("Retry-After", "10"),)
+
+
+class LogUnreadable(BridgeError):
+    """Storage does not give what the event log needs."""
+
+    status = HTTPStatus.SERVICE_UNAVAILABLE
+    slug = "log-unreadable"
+    title = "The event log cannot be read now"
 
 
 class Unavailable(BridgeError):

@@ -7,8 +7,13 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from types import MappingProxyType
 
+from kafka_bridge.broker.loops import ThreadLoop
 from kafka_bridge.clock import Clock
+from kafka_bridge.dify.events import Events
+from kafka_bridge.dify.recorder import EventRecorder
 from kafka_bridge.errors import BridgeError
+from kafka_bridge.events.log.logs import EventLogs
+from kafka_bridge.events.log.reader import Cache, Reader
 from kafka_bridge.events.outcome import Outcome
 from kafka_bridge.events.record import Delivery, Record
 from kafka_bridge.http import Inbound
@@ -51,6 +56,37 @@ class Broker:
         if self.error is not None:
             raise self.error
         return [Delivery(record.topic, 3, 41 + n, 1_700_000_000_000) for n, record in enumerate(records)]
+
+
+class Disk:
+    """In the place of a session's storage: what it is given, in memory."""
+
+    def __init__(self) -> None:
+        self.values: dict[str, bytes] = {}
+        self.writes = 0
+
+    def get(self, key: str) -> bytes:
+        if key not in self.values:
+            raise Exception("load data failed")  # noqa: TRY002 - as the SDK has it
+        return self.values[key]
+
+    def set(self, key: str, val: bytes) -> None:
+        self.writes += 1
+        self.values[key] = val
+
+    def delete(self, key: str) -> None:
+        if self.values.pop(key, None) is None:
+            raise Exception("delete data failed")  # noqa: TRY002 - as the SDK has it
+
+    def exist(self, key: str) -> bool:
+        return key in self.values
+
+
+def event_log(clock: Clock) -> tuple[EventRecorder, Events]:
+    """The event log of all endpoints, and its handlers."""
+    names = iter(f"{number:08x}" for number in range(1 << 20))
+    recorder = EventRecorder(EventLogs(clock, lambda: next(names)), loop=ThreadLoop(), clock=clock)
+    return recorder, Events(recorder, Reader(Cache(), clock))
 
 
 class NoWaiter:

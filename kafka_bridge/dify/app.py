@@ -4,6 +4,7 @@ import gc
 import logging
 import os
 import random
+import secrets
 import time
 from collections.abc import Callable, Mapping
 from functools import cache
@@ -25,13 +26,19 @@ from kafka_bridge.dify.afterrun import AfterRun
 from kafka_bridge.dify.apps import Apps
 from kafka_bridge.dify.consume import Consume
 from kafka_bridge.dify.consumers import Consumers
+from kafka_bridge.dify.events import Events
 from kafka_bridge.dify.health import Health
 from kafka_bridge.dify.hooks import Hooks
 from kafka_bridge.dify.journal import Journal
+from kafka_bridge.dify.recorder import EventRecorder
 from kafka_bridge.dify.routes import Routes
 from kafka_bridge.dify.runs import Runs
 from kafka_bridge.dify.webhooks import Webhooks
 from kafka_bridge.dispatch.slots import Slots
+from kafka_bridge.events.log.entry import WRITER_CHARS
+from kafka_bridge.events.log.logs import EventLogs
+from kafka_bridge.events.log.reader import Cache, Reader
+from kafka_bridge.events.outcome import Recorders
 from kafka_bridge.ingress.dedupe import Dedupe
 from kafka_bridge.ingress.outside import Outside
 from kafka_bridge.settings.cluster import Cluster
@@ -58,28 +65,37 @@ class Runtime:
 
         registry = ProducerRegistry(connect)
         journal = Journal(clock)
-        runs = Runs(Apps(loop, clock), Slots(max_runs(os.environ), loop), journal, loop=loop, clock=clock)
+        events = EventRecorder(EventLogs(clock, lambda: secrets.token_hex(WRITER_CHARS // 2)), loop=loop, clock=clock)
+        recorder = Recorders(journal, events)
+        slots = Slots(max_runs(os.environ), loop)
+        runs = Runs(Apps(loop, clock), slots, recorder, loop=loop, clock=clock, keep_up=events.keep_up)
         consumers = Consumers(
             lambda cluster, plan: KafkaConsumer(
                 config.consumer_properties(cluster, ca_file=ca_file, group_id=plan.group_id)
             ),
             registry,
-            journal,
+            recorder,
             loop=loop,
             clock=clock,
             random=random.random,
         )
         self._hooks = Hooks(outside=Outside(fetch, loop.waiter))
-        self._webhooks = Webhooks(registry, journal, clock, Dedupe(waiter=loop.waiter), AfterRun(runs, clock))
-        self._routes = Routes(self._webhooks, Health(registry), Consume(consumers, runs, clock))
+        dedupe = Dedupe(waiter=loop.waiter)
+        webhooks = Webhooks(registry, dedupe, AfterRun(runs, clock), journal=journal, recorder=recorder, clock=clock)
+        self._deliver = events.around(webhooks.deliver)
+        self._routes = Routes(
+            webhooks,
+            Health(registry, events),
+            Consume(consumers, runs, clock),
+            Events(events, Reader(Cache(), clock)),
+            recorded=events.around,
+        )
 
     def webhook(
         self, request: Request, values: Mapping[str, object], settings: Mapping[str, object], session: http.Session
     ) -> Response:
         """A delivery: the path that must be fast, so it does not pass the route table."""
-        return http.serve(
-            self._webhooks.deliver, self._hooks, request, values=values, settings=settings, session=session
-        )
+        return http.serve(self._deliver, self._hooks, request, values=values, settings=settings, session=session)
 
     def route(
         self, request: Request, values: Mapping[str, object], settings: Mapping[str, object], session: http.Session

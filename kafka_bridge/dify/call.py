@@ -5,6 +5,7 @@ from typing import NamedTuple
 
 from kafka_bridge.dify.apps import SessionApps
 from kafka_bridge.dify.hooks import Hook
+from kafka_bridge.dify.storage import NO_STORAGE, SessionStorage
 from kafka_bridge.errors import TokenNotConfigured, Unauthorized
 from kafka_bridge.http import Inbound, Outbound
 from kafka_bridge.settings.table import SETTINGS
@@ -14,8 +15,8 @@ class Call(NamedTuple):
     """A request, its hook, and what the route says.
 
     `endpoint` is the platform's id of the hook: whatever is kept per endpoint is kept under it. `name` is the last part
-    of the path where the route has one (a source, an event). `apps` is the session's, and works while the request is
-    open; `ask` asks the session for nothing, and returns or raises as long as that is so.
+    of the path where the route has one (a source, an event). `apps` and `storage` are the session's, and work while the
+    request is open; `ask` asks the session for nothing, and returns or raises as long as that is so.
     """
 
     inbound: Inbound
@@ -23,6 +24,7 @@ class Call(NamedTuple):
     endpoint: str
     name: str = ""
     apps: SessionApps | None = None
+    storage: SessionStorage = NO_STORAGE
     ask: Callable[[], object] = lambda: None
 
     @property

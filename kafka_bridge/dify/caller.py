@@ -20,13 +20,16 @@ MISSES: Final = 2
 class Caller:
     """The other end of one open request. `ask` returns, or raises whatever it likes, if the session is alive.
 
-    `on_gone` is told when it is not.
+    `on_gone` is told when it is not, `on_look` whenever it was looked at and is.
     """
 
-    def __init__(self, ask: Callable[[], object], loop: Loop, on_gone: Task = lambda: None) -> None:
+    def __init__(
+        self, ask: Callable[[], object], loop: Loop, on_gone: Task = lambda: None, *, on_look: Task = lambda: None
+    ) -> None:
         self._ask = ask
         self._loop = loop
         self._on_gone = on_gone
+        self._on_look = on_look
         self._interrupts: set[Task] = set()
         self._waiter: Waiter | None = None
         self._gone = False
@@ -70,6 +73,8 @@ class Caller:
         while (waiter := self._waiter) is not None and not self._gone:
             if not waiter.wait(LOOK_S):
                 self.check()
+                if not self._gone:
+                    self._on_look()
 
     def _answers(self) -> bool:
         try:

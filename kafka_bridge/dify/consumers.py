@@ -9,7 +9,6 @@ from kafka_bridge.broker.loops import Loop
 from kafka_bridge.broker.ports import Consumer
 from kafka_bridge.broker.registry import ProducerRegistry
 from kafka_bridge.clock import Clock
-from kafka_bridge.dify.journal import Journal
 from kafka_bridge.dify.runs import ran
 from kafka_bridge.dispatch.ended import Ended
 from kafka_bridge.dispatch.payload import read
@@ -17,6 +16,7 @@ from kafka_bridge.dispatch.plan import Plan
 from kafka_bridge.dispatch.task import Task
 from kafka_bridge.dispatch.worker import Dispatcher
 from kafka_bridge.errors import Busy
+from kafka_bridge.events.outcome import Recorder
 from kafka_bridge.settings.cluster import Cluster
 from kafka_bridge.settings.endpoint import ConsumeSettings
 
@@ -38,7 +38,7 @@ class Consumers:
         self,
         make_consumer: MakeConsumer,
         registry: ProducerRegistry,
-        journal: Journal,
+        recorder: Recorder,
         *,
         loop: Loop,
         clock: Clock,
@@ -46,7 +46,7 @@ class Consumers:
     ) -> None:
         self._make_consumer = make_consumer
         self._registry = registry
-        self._journal = journal
+        self._recorder = recorder
         self._loop = loop
         self._clock = clock
         self._random = random
@@ -77,7 +77,7 @@ class Consumers:
             replace(plan, name=f"endpoint {endpoint}", policy=replace(plan.policy, buffer_bytes=BUFFER_BYTES)),
             make_consumer=lambda: self._make_consumer(cluster, plan),
             send=lambda records: self._registry.lease(roomy).send_all(records, timeout_s=SEND_S),
-            listener=_Listener(endpoint, self._journal, self._clock),
+            listener=_Listener(endpoint, self._recorder, self._clock),
             loop=self._loop,
             clock=self._clock,
             random=self._random,
@@ -102,11 +102,11 @@ class Consumers:
 
 
 class _Listener:
-    """Tells the journal of one endpoint's runs."""
+    """Tells the recorder of one endpoint's runs."""
 
-    def __init__(self, endpoint: str, journal: Journal, clock: Clock) -> None:
+    def __init__(self, endpoint: str, recorder: Recorder, clock: Clock) -> None:
         self._endpoint = endpoint
-        self._journal = journal
+        self._recorder = recorder
         self._clock = clock
 
     def ran(self, task: Task, ended: Ended) -> None:
@@ -124,4 +124,4 @@ class _Listener:
             attempt=max(1, task.attempts),
             dead_lettered=dead_lettered,
         )
-        self._journal.ran(self._endpoint, told)
+        self._recorder.ran(self._endpoint, told)

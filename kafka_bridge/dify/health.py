@@ -6,6 +6,7 @@ from typing import Final
 
 from kafka_bridge.broker.registry import ProducerRegistry
 from kafka_bridge.dify.call import Call
+from kafka_bridge.dify.recorder import EventRecorder
 from kafka_bridge.errors import BridgeError, Cause, SettingsInvalid, Unavailable, first_of
 from kafka_bridge.http import Outbound, json_reply
 from kafka_bridge.ingress.source import Source
@@ -20,21 +21,25 @@ CHECK_S: Final = 3.0
 class Health:
     """The handler of `/health`."""
 
-    def __init__(self, registry: ProducerRegistry) -> None:
+    def __init__(self, registry: ProducerRegistry, recorder: EventRecorder) -> None:
         self._registry = registry
+        self._recorder = recorder
 
     def show(self, call: Call) -> Outbound:
         """200 when webhooks can be taken and written, else 503 with what stands in the way.
 
-        `degraded`: some senders work, others that are configured do not.
+        `degraded`: some senders work, others that are configured do not; or events cannot be recorded.
         """
         error = self._kafka(call)
         kafka = OK if error is None else SETTINGS_INVALID if isinstance(error, SettingsInvalid) else str(error)
+        storage = self._storage(call)
         healthy = error is None and bool(call.hook.sources)
         document: dict[str, object] = {
-            "status": ("degraded" if call.hook.degraded else "healthy") if healthy else "unhealthy",
+            "status": ("degraded" if call.hook.degraded or storage not in {OK, UNUSED} else "healthy")
+            if healthy
+            else "unhealthy",
             "kafka": kafka,
-            "storage": UNUSED,
+            "storage": storage,
             "consumer": UNUSED,
         }
         if call.authorized:
@@ -50,6 +55,12 @@ class Health:
         except BridgeError as error:
             return error
         return None
+
+    def _storage(self, call: Call) -> str:
+        """No reason not to take webhooks, and none to be silent."""
+        if not call.hook.settings.keep_events:
+            return UNUSED
+        return self._recorder.log(call).trouble or OK
 
 
 def _detail(call: Call, error: BridgeError | None) -> dict[str, object]:

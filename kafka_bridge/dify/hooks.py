@@ -10,6 +10,7 @@ import orjson
 from kafka_bridge.broker import config
 from kafka_bridge.dispatch.plan import Plan, compile_plan
 from kafka_bridge.errors import NotFound, SettingsInvalid
+from kafka_bridge.events.log.masking import NOTHING, Keeping
 from kafka_bridge.ingress.keys import BadSecret
 from kafka_bridge.ingress.outside import NOWHERE, Outside
 from kafka_bridge.ingress.scheme import Verifier
@@ -34,7 +35,7 @@ class Hook:
     """Settings and what was compiled from them. `limit_bytes` is the client's limit for one record.
 
     `plan` says how records are run. `signed` verifies a body that is signed as the scheme `hmac` does, for whoever
-    brings records; None where that is not the default source's scheme.
+    brings records; None where that is not the default source's scheme. `keeping` is what the event log may hold.
     """
 
     settings: EndpointSettings
@@ -44,6 +45,7 @@ class Hook:
     limit_bytes: int
     plan: Plan | None = None
     signed: Verifier | None = None
+    keeping: Keeping = NOTHING
 
     def source(self, name: str) -> Source:
         """The sender of that name. Raises NotFound, or SettingsInvalid when it cannot work as it is configured."""
@@ -102,7 +104,18 @@ def compile_hook(saved: Mapping[str, object], *, outside: Outside = NOWHERE) -> 
         limit_bytes=config.message_limit(settings.cluster) if settings.cluster else config.MESSAGE_MAX_BYTES,
         plan=plan,
         signed=_signed(settings),
+        keeping=_keeping(settings),
     )
+
+
+def _keeping(settings: EndpointSettings) -> Keeping:
+    """Whoever shows a secret of this endpoint in a request, by mistake or not, does not get it stored."""
+    cluster = settings.cluster
+    known = (settings.api_token, *((cluster.password, cluster.key_pem, cluster.key_password) if cluster else ()))
+    secrets = {"": [secret.reveal() for secret in known if secret]}
+    for name, source in settings.sources.items():
+        secrets[name] = [secret.reveal() for secret in (*source.secret.rotation, *source.secret.named.values())]
+    return Keeping.compiled(settings.keep_events, settings.mask_paths, secrets)
 
 
 def _signed(settings: EndpointSettings) -> Verifier | None:

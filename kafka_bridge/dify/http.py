@@ -15,6 +15,7 @@ from werkzeug import Request, Response
 from kafka_bridge.dify.apps import SessionApps
 from kafka_bridge.dify.call import Call, Handler
 from kafka_bridge.dify.hooks import Hooks
+from kafka_bridge.dify.storage import SessionStorage
 from kafka_bridge.errors import BridgeError, Internal
 from kafka_bridge.http import Inbound, Outbound, problem
 from kafka_bridge.incidents import incident_of
@@ -27,19 +28,12 @@ EMPTY_CHUNKED_BODY: Final = b"0\r\n\r\n"
 MAX_ANSWER_BYTES: Final = 1024 * 1024
 
 
-class Storage(Protocol):
-    """What is used of the SDK's `session.storage`."""
-
-    def exist(self, key: str) -> bool:
-        """Raises a bare Exception."""
-
-
 class Session(Protocol):
     """What is used of the SDK's session."""
 
     endpoint_id: str | None
     app: SessionApps
-    storage: Storage
+    storage: SessionStorage
 
 
 def serve(
@@ -59,6 +53,7 @@ def serve(
             session.endpoint_id or "",
             str(values.get("source", "")),
             session.app,
+            session.storage,
             # The daemon refuses an empty key before it looks anywhere: of all calls the one that costs the least.
             lambda: session.storage.exist(""),
         )

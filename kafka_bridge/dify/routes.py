@@ -4,13 +4,14 @@ The platform answers a path or method that no endpoint file declares with a 404 
 files hand everything to this table.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 import werkzeug.exceptions
 from werkzeug.routing import Map, Rule
 
 from kafka_bridge.dify.call import Call, Handler
 from kafka_bridge.dify.consume import Consume
+from kafka_bridge.dify.events import Events
 from kafka_bridge.dify.health import Health
 from kafka_bridge.dify.webhooks import Webhooks
 from kafka_bridge.errors import MethodNotAllowed, NotFound
@@ -28,8 +29,6 @@ MANAGEMENT = (
     ("/consumer/stop", ("POST",)),
     ("/dead-letters", ("GET",)),
     ("/dead-letters/redrive", ("POST",)),
-    ("/events", ("GET",)),
-    ("/events/<name>", ("GET",)),
     ("/events/<name>/replay", ("POST",)),
     ("/stream", ("GET",)),
     ("/metrics", ("GET",)),
@@ -39,14 +38,26 @@ MANAGEMENT = (
 class Routes:
     """Finds the handler of a request that only the catch-all files matched."""
 
-    def __init__(self, webhooks: Webhooks, health: Health, consume: Consume) -> None:
+    def __init__(
+        self,
+        webhooks: Webhooks,
+        health: Health,
+        consume: Consume,
+        events: Events,
+        *,
+        recorded: Callable[[Handler], Handler],
+    ) -> None:
+        """`recorded` is put around what makes entries in the event log."""
+        deliver = recorded(webhooks.deliver)
         rules = [
-            _rule(path, {"POST": webhooks.deliver, "GET": webhooks.probe, "OPTIONS": webhooks.options})
+            _rule(path, {"POST": deliver, "GET": webhooks.probe, "OPTIONS": webhooks.options})
             for path in ("/webhook", "/webhook/<name>")
         ]
         rules.append(_rule("/health", {"GET": health.show}))
-        rules.append(_rule("/consume", {"POST": consume.consume}))
-        rules.append(_rule("/dispatch", {"POST": consume.dispatch}))
+        rules.append(_rule("/consume", {"POST": recorded(consume.consume)}))
+        rules.append(_rule("/dispatch", {"POST": recorded(consume.dispatch)}))
+        rules.append(_rule("/events", {"GET": events.list}))
+        rules.append(_rule("/events/<name>", {"GET": events.show}))
         rules += [_rule(path, dict.fromkeys(methods, not_built)) for path, methods in MANAGEMENT]
         self._map = Map([rule for group in rules for rule in group], strict_slashes=False, merge_slashes=False).bind("")
 

@@ -1,6 +1,6 @@
 """Runs the endpoint's app while a request is open, a bounded number of times at once in the whole process."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
 from typing import Final
@@ -10,12 +10,12 @@ from kafka_bridge.clock import Clock
 from kafka_bridge.dify.apps import Apps
 from kafka_bridge.dify.call import Call
 from kafka_bridge.dify.caller import Caller
-from kafka_bridge.dify.journal import Journal
 from kafka_bridge.dispatch.ended import Ended, Ending
 from kafka_bridge.dispatch.payload import Payload, read
 from kafka_bridge.dispatch.plan import Plan
 from kafka_bridge.dispatch.pushed import units_of
 from kafka_bridge.dispatch.slots import Slots
+from kafka_bridge.events.outcome import Recorder
 from kafka_bridge.events.record import Consumed
 from kafka_bridge.events.run import Ran
 
@@ -27,17 +27,27 @@ RUN_S: Final = 240.0
 class Runs:
     """`run` waits for a slot; `run_all` keeps the order of keys. Neither raises."""
 
-    def __init__(self, apps: Apps, slots: Slots, journal: Journal, *, loop: Loop, clock: Clock) -> None:
+    def __init__(
+        self,
+        apps: Apps,
+        slots: Slots,
+        recorder: Recorder,
+        *,
+        loop: Loop,
+        clock: Clock,
+        keep_up: Callable[[Call], None],
+    ) -> None:
         self._apps = apps
         self._slots = slots
-        self._journal = journal
+        self._recorder = recorder
         self._loop = loop
         self._clock = clock
+        self._keep_up = keep_up
 
     @contextmanager
     def attended(self, call: Call, on_gone: Task = lambda: None) -> Iterator[Caller]:
         """Whom the runs of this request are for; no run outlives its caller for long."""
-        caller = Caller(call.ask, self._loop, on_gone)
+        caller = Caller(call.ask, self._loop, on_gone, on_look=partial(self._keep_up, call))
         with caller.watched():
             yield caller
 
@@ -85,7 +95,7 @@ class Runs:
                     for number in unit:
                         payload = read(records[number])
                         results[number] = ended = self.run(call, caller, plan, payload, until=until)
-                        self._journal.ran(call.endpoint, ran(payload, ended, time=self._clock.now()))
+                        self._recorder.ran(call.endpoint, ran(payload, ended, time=self._clock.now()))
                         if ended.ending is not Ending.DONE:
                             break
             finally:

@@ -41,6 +41,25 @@ class SessionStorage(Protocol):
         """Whether there is one."""
 
 
+class _NoStorage:
+    """In the place of a session's storage where there is none: whatever is asked of it fails."""
+
+    def get(self, key: str) -> bytes:
+        raise NotImplementedError(key)
+
+    def set(self, key: str, val: bytes) -> None:
+        raise NotImplementedError(key)
+
+    def delete(self, key: str) -> None:
+        raise NotImplementedError(key)
+
+    def exist(self, key: str) -> bool:
+        raise NotImplementedError(key)
+
+
+NO_STORAGE: Final[SessionStorage] = _NoStorage()
+
+
 class SessionStore:
     """Implements `events.log.store.Store` until a moment in monotonic seconds."""
 

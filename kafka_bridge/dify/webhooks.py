@@ -10,6 +10,7 @@ from kafka_bridge.dify.afterrun import AfterRun
 from kafka_bridge.dify.call import Call
 from kafka_bridge.dify.journal import Journal
 from kafka_bridge.errors import Cause, SettingsInvalid, Unavailable, Unverified
+from kafka_bridge.events.outcome import Recorder
 from kafka_bridge.events.record import Delivery, Record
 from kafka_bridge.http import Outbound, json_reply
 from kafka_bridge.ingress.dedupe import Dedupe
@@ -26,12 +27,20 @@ class Webhooks:
     """The handlers of a hook's webhook paths."""
 
     def __init__(
-        self, registry: ProducerRegistry, journal: Journal, clock: Clock, dedupe: Dedupe, after_run: AfterRun
+        self,
+        registry: ProducerRegistry,
+        dedupe: Dedupe,
+        after_run: AfterRun,
+        *,
+        journal: Journal,
+        recorder: Recorder,
+        clock: Clock,
     ) -> None:
         self._after_run = after_run
         self._registry = registry
         self._dedupe = dedupe
         self._journal = journal
+        self._recorder = recorder
         self._clock = clock
 
     def deliver(self, call: Call) -> Outbound:
@@ -61,7 +70,7 @@ class Webhooks:
         )
         limit_bytes = call.hook.limit_bytes
         outcome = receive(call.inbound, source, publisher=publisher, clock=self._clock, limit_bytes=limit_bytes)
-        self._journal.record(call.endpoint, outcome)
+        self._recorder.record(call.endpoint, outcome)
         if source.run and outcome.error is None:
             return self._after_run.answer(call, outcome)
         return answer(outcome)

@@ -90,7 +90,7 @@ class Dispatcher:
         window = Window(runner, left=max_records, patient=patient)
         with self.loop.lock:
             if self._window is not None or self.member.has_left:
-                raise Busy
+                raise Busy("This endpoint's consumer is at work already.")
             self._window, self._at_end, self.used_at = window, False, self._clock.monotonic()
         try:
             with self.loop.lock:

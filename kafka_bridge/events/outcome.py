@@ -79,3 +79,18 @@ class Recorder(Protocol):
 
     def ran(self, endpoint: str, ran: Ran) -> None:
         """Note what became of a run."""
+
+
+class Recorders:
+    """Implements `Recorder`: several, one after the other."""
+
+    def __init__(self, *recorders: Recorder) -> None:
+        self._recorders = recorders
+
+    def record(self, endpoint: str, outcome: Outcome) -> None:
+        for recorder in self._recorders:
+            recorder.record(endpoint, outcome)
+
+    def ran(self, endpoint: str, ran: Ran) -> None:
+        for recorder in self._recorders:
+            recorder.ran(endpoint, ran)

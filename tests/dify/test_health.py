@@ -6,7 +6,7 @@ from kafka_bridge.dify.call import Call
 from kafka_bridge.dify.health import CHECK_S, Health
 from kafka_bridge.dify.hooks import compile_hook
 from kafka_bridge.errors import Cause, Internal, SettingsInvalid, Unavailable
-from tests.stand_ins import Registry, request, saved
+from tests.stand_ins import Registry, clock_at, event_log, request, saved
 
 TOKEN = "not-a-real-token"
 HINT = "broker.example.com:9092/bootstrap: Connect failed"
@@ -15,12 +15,13 @@ HINT = "broker.example.com:9092/bootstrap: Connect failed"
 def show(error=None, *, token="", registry=None, **settings):
     inbound = request(b"", {"authorization": f"Bearer {token}"} if token else {}, method="GET", path="/health")
     hook = compile_hook(saved(api_token=TOKEN, **settings))
-    outbound = Health(registry or Registry(error)).show(Call(inbound, hook, "endpoint-1"))
+    health = Health(registry or Registry(error), event_log(clock_at(0))[0])
+    outbound = health.show(Call(inbound, hook, "endpoint-1"))
     return outbound.status, json.loads(outbound.body)
 
 
 def test_a_hook_that_can_do_its_work_is_healthy():
-    assert show() == (200, {"status": "healthy", "kafka": "ok", "storage": "unused", "consumer": "unused"})
+    assert show() == (200, {"status": "healthy", "kafka": "ok", "storage": "ok", "consumer": "unused"})
 
 
 @pytest.mark.parametrize("cause", list(Cause))

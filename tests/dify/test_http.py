@@ -22,6 +22,7 @@ LOGGER = "kafka_bridge.dify.http"
 class Session:
     endpoint_id: str | None = "endpoint-1"
     app: object = None
+    storage: object = None
 
 
 def platform_request(body=b"{}", method="POST", path="/webhook", query="", **environ):

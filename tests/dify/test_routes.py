@@ -26,7 +26,7 @@ from kafka_bridge.errors import (
 )
 from kafka_bridge.http import Outbound
 from kafka_bridge.ingress.dedupe import Dedupe
-from tests.stand_ins import NoWaiter, Registry, clock_at, request, saved
+from tests.stand_ins import NoWaiter, Registry, clock_at, event_log, request, saved
 
 TOKEN = "not-a-real-token"
 HOOK = compile_hook(saved(scheme="none", api_token=TOKEN, sources='{"shop": {"scheme": "none"}}'))
@@ -46,25 +46,27 @@ MANAGED = {
     "/consumer/stop": {"POST"},
     "/dead-letters": {"GET", "HEAD"},
     "/dead-letters/redrive": {"POST"},
-    "/events": {"GET", "HEAD"},
-    "/events/e-1": {"GET", "HEAD"},
     "/events/e-1/replay": {"POST"},
     "/stream": {"GET", "HEAD"},
     "/metrics": {"GET", "HEAD"},
 }
 # With the token they say that no app is chosen.
+LOOKING = {"/events": {"GET", "HEAD"}, "/events/e-1": {"GET", "HEAD"}}
 CONSUMING = {"/dispatch": {"POST"}, "/consume": {"POST"}}
-ROUTES = PUBLIC | MANAGED | CONSUMING
+ROUTES = PUBLIC | MANAGED | CONSUMING | LOOKING
 
 
 REGISTRY = Registry()
 CLOCK, JOURNAL, LOOP = clock_at(0), Journal(clock_at(0)), ThreadLoop()
-RUNS = Runs(Apps(LOOP, CLOCK), Slots(1, LOOP), JOURNAL, loop=LOOP, clock=CLOCK)
+RECORDER, EVENTS = event_log(CLOCK)
+RUNS = Runs(Apps(LOOP, CLOCK), Slots(1, LOOP), JOURNAL, loop=LOOP, clock=CLOCK, keep_up=RECORDER.keep_up)
 CONSUMERS = Consumers(lambda *_: None, REGISTRY, JOURNAL, loop=LOOP, clock=CLOCK, random=lambda: 0.5)
 TABLE = Routes(
-    Webhooks(REGISTRY, JOURNAL, CLOCK, Dedupe(waiter=NoWaiter), AfterRun(RUNS, CLOCK)),
-    Health(REGISTRY),
+    Webhooks(REGISTRY, Dedupe(waiter=NoWaiter), AfterRun(RUNS, CLOCK), journal=JOURNAL, recorder=JOURNAL, clock=CLOCK),
+    Health(REGISTRY, RECORDER),
     Consume(CONSUMERS, RUNS, CLOCK),
+    EVENTS,
+    recorded=RECORDER.around,
 )
 
 
@@ -93,6 +95,15 @@ def test_a_management_path_asks_for_the_token_before_it_says_that_it_is_not_buil
         assert isinstance(refusal(method, path, token="wrong"), Unauthorized)
         assert isinstance(refusal(method, path, hook=no_token), TokenNotConfigured)
         assert isinstance(refusal(method, path, token=TOKEN), NotFound)
+
+
+@pytest.mark.parametrize("path", LOOKING)
+def test_a_path_for_looking_asks_for_the_token_before_anything_else(path):
+    no_token = compile_hook(saved())
+    for method in LOOKING[path]:
+        assert isinstance(refusal(method, path), Unauthorized)
+        assert isinstance(refusal(method, path, token="wrong"), Unauthorized)
+        assert isinstance(refusal(method, path, hook=no_token), TokenNotConfigured)
 
 
 @pytest.mark.parametrize("path", CONSUMING)

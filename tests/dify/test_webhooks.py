@@ -21,7 +21,14 @@ class Rig:
     def __init__(self, error=None):
         self.registry = Registry(error)
         self.journal = Journal(clock_at(NOW))
-        self.webhooks = Webhooks(self.registry, self.journal, clock_at(NOW), Dedupe(waiter=NoWaiter), None)
+        self.webhooks = Webhooks(
+            self.registry,
+            Dedupe(waiter=NoWaiter),
+            None,
+            journal=self.journal,
+            recorder=self.journal,
+            clock=clock_at(NOW),
+        )
 
     def deliver(self, name="", headers=None, **settings):
         signed = sign("hmac", SECRET, BODY, now=NOW, event_id="evt_1").headers

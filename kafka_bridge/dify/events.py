@@ -1,0 +1,146 @@
+"""`GET /events` and `GET /events/<id>`: what came in, what became of it, newest first."""
+
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from http import HTTPStatus
+from typing import Final
+from urllib.parse import parse_qs, urlencode
+
+import orjson
+
+from kafka_bridge.dify.call import Call
+from kafka_bridge.dify.recorder import EventRecorder
+from kafka_bridge.errors import LogUnreadable, Malformed, NotFound
+from kafka_bridge.events.log.document import document_of, lines_of
+from kafka_bridge.events.log.entry import is_id
+from kafka_bridge.events.log.query import Filter, Page, Row
+from kafka_bridge.events.log.reader import Reader
+from kafka_bridge.events.log.store import StorageFailed
+from kafka_bridge.http import JSON, Outbound, json_reply
+
+NDJSON: Final = "application/x-ndjson"
+DEFAULT_LIMIT: Final = 50
+MAX_LIMIT: Final = 500
+# What one answer may hold of rows: a longer one would not be given (`http.MAX_ANSWER_BYTES`).
+MAX_ROWS_BYTES: Final = 900_000
+MAX_CURSOR_CHARS: Final = 40
+MAX_FILTER_CHARS: Final = 512
+FILTERS: Final = ("source", "type", "outcome", "text", "since", "until")
+_NAMES: Final = frozenset((*FILTERS, "cursor", "limit", "format"))
+
+
+class Events:
+    """The handlers, and the looks at the log that others share."""
+
+    def __init__(self, recorder: EventRecorder, reader: Reader) -> None:
+        self._recorder = recorder
+        self._reader = reader
+
+    def list(self, call: Call) -> Outbound:
+        """`{"events", "next"}`, or, where lines are asked for, one whole event per line."""
+        call.authorize()
+        asked = query_of(call.inbound.query)
+        cursor, limit = cursor_of(asked), limit_of(asked)
+        lines = asked.get("format") == "ndjson" or NDJSON in call.inbound.header("accept")
+        page = self.page(call, filter_of(asked), cursor=cursor, limit=limit)
+        rows = self.whole(call, page.rows) if lines else page.rows
+        told = list(lines_of(rows, whole=lines, room_bytes=MAX_ROWS_BYTES))
+        following = page.next if len(told) == len(rows) else rows[len(told) - 1].entry.id
+        headers = _link(asked, following)
+        if lines:
+            return Outbound(HTTPStatus.OK, b"".join(line + b"\n" for line in told), NDJSON, headers)
+        return Outbound(HTTPStatus.OK, _listed(told, following, page.trouble), JSON, headers)
+
+    def show(self, call: Call) -> Outbound:
+        """One event whole."""
+        call.authorize()
+        return json_reply(document_of(self.find(call, call.name), whole=True))
+
+    def page(self, call: Call, wanted: Filter, *, cursor: str = "", limit: int = DEFAULT_LIMIT) -> Page:
+        """A page of the endpoint's log."""
+        return self._reader.query(
+            self._recorder.log(call), self._recorder.store(call), wanted, cursor=cursor, limit=limit
+        )
+
+    def find(self, call: Call, entry_id: str) -> Row:
+        """One row whole. Raises NotFound, LogUnreadable."""
+        row = None
+        if is_id(entry_id):
+            try:
+                row = self._reader.find(self._recorder.log(call), self._recorder.store(call), entry_id)
+            except StorageFailed as failed:
+                raise LogUnreadable(str(failed)) from failed
+        if row is None:
+            raise NotFound("There is no such event, or not any more.")
+        return row
+
+    def whole(self, call: Call, rows: Sequence[Row]) -> Sequence[Row]:
+        """The same rows with bodies. Raises LogUnreadable."""
+        try:
+            return self._reader.whole(self._recorder.log(call), self._recorder.store(call), rows)
+        except StorageFailed as failed:
+            raise LogUnreadable(str(failed)) from failed
+
+
+def query_of(query: str) -> Mapping[str, str]:
+    """The parameters; of a repeated one the last. Raises Malformed for one that is not known."""
+    try:
+        asked = {name: values[-1] for name, values in parse_qs(query, max_num_fields=100).items()}
+    except ValueError as error:
+        raise Malformed("Too many parameters.") from error
+    if unknown := sorted(asked.keys() - _NAMES):
+        shown = ascii(unknown[0][:MAX_CURSOR_CHARS])
+        raise Malformed(f"There is no parameter {shown}; there are {', '.join(sorted(_NAMES))}.")
+    return asked
+
+
+def filter_of(asked: Mapping[str, str]) -> Filter:
+    """Which rows. Raises Malformed."""
+    texts = {name: asked.get(name, "")[:MAX_FILTER_CHARS] for name in ("source", "outcome", "text")}
+    return Filter(
+        **texts,
+        event_type=asked.get("type", "")[:MAX_FILTER_CHARS],
+        since=_time(asked, "since"),
+        until=_time(asked, "until"),
+    )
+
+
+def cursor_of(asked: Mapping[str, str]) -> str:
+    """The cursor. Raises Malformed for what is none."""
+    cursor = asked.get("cursor", "")
+    if len(cursor) > MAX_CURSOR_CHARS or cursor.strip("0123456789abcdef~"):
+        raise Malformed("The cursor must be one that an answer gave as “next”.")
+    return cursor
+
+
+def limit_of(asked: Mapping[str, str]) -> int:
+    """How many rows. Raises Malformed."""
+    text = asked.get("limit", str(DEFAULT_LIMIT))
+    if not (text.isascii() and text.isdigit() and len(text) <= len(str(MAX_LIMIT)) and 1 <= int(text) <= MAX_LIMIT):
+        raise Malformed(f"limit must be a whole number from 1 to {MAX_LIMIT}.")
+    return int(text)
+
+
+def _time(asked: Mapping[str, str], name: str) -> float | None:
+    text = asked.get(name, "").strip()
+    if not text:
+        return None
+    try:
+        if text.replace(".", "", 1).isdecimal() and text.isascii():
+            return datetime.fromtimestamp(float(text), UTC).timestamp()
+        moment = datetime.fromisoformat(text)
+    except (ValueError, OverflowError, OSError) as error:
+        raise Malformed(f"{name} must be a time as 2026-01-31T12:00:00Z, or in unix seconds.") from error
+    return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
+
+
+def _link(asked: Mapping[str, str], following: str) -> tuple[tuple[str, str], ...]:
+    """Where the next page is (RFC 8288), for who reads lines."""
+    if not following:
+        return ()
+    return (("Link", f'<?{urlencode({**asked, "cursor": following})}>; rel="next"'),)
+
+
+def _listed(told: Sequence[bytes], following: str, trouble: str) -> bytes:
+    end = orjson.dumps({"next": following or None, **({"trouble": trouble} if trouble else {})})
+    return b'{"events":[' + b",".join(told) + b"]," + end[1:]
