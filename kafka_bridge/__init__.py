@@ -66,7 +66,7 @@ One line per module, lowest first; each imports only from lines above it (`tests
     standalone.{publishing,produce}  what it writes to Kafka; the test producer
     worker                          the stand-alone worker: entry point and composition
     dify.{hooks,apps,caller}        a configured endpoint; runs through a request's session; who waits for them
-    dify.storage                    storage through the session of a request
+    dify.{storage,sessions}         storage through the session of a request; who is signed in
     dify.{call,journal}             one request to an endpoint; the log lines
     dify.{runs,recorder}            runs while a request is open; feeds the event log
     dify.{consumers,events}         the endpoints' members of groups; looks at the event log

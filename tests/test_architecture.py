@@ -63,7 +63,7 @@ LAYERS = [
     "standalone.flags standalone.options standalone.apps standalone.look",
     "standalone.metrics standalone.http standalone.progress standalone.life",
     "worker",
-    "dify.hooks dify.storage dify.apps dify.caller",
+    "dify.hooks dify.storage dify.sessions dify.apps dify.caller",
     "dify.call dify.journal",
     "dify.runs dify.recorder",
     "dify.consumers dify.events",
@@ -80,7 +80,7 @@ EDGES = {
     "dispatch": "desk gate member news slots worker writer",
     "standalone": "apps flags http life logs look metrics produce progress publishing signals tally",
     "dify": "afterrun app apps call caller consume consumers events health hooks http journal recorder routes runs"
-    " storage webhooks",
+    " sessions storage webhooks",
 }
 NOT_PURE = sorted(
     [

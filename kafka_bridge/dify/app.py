@@ -33,6 +33,7 @@ from kafka_bridge.dify.journal import Journal
 from kafka_bridge.dify.recorder import EventRecorder
 from kafka_bridge.dify.routes import Routes
 from kafka_bridge.dify.runs import Runs
+from kafka_bridge.dify.sessions import Sessions
 from kafka_bridge.dify.webhooks import Webhooks
 from kafka_bridge.dispatch.slots import Slots
 from kafka_bridge.events.log.entry import WRITER_CHARS
@@ -83,6 +84,7 @@ class Runtime:
         dedupe = Dedupe(waiter=loop.waiter)
         webhooks = Webhooks(registry, dedupe, AfterRun(runs, clock), journal=journal, recorder=recorder, clock=clock)
         self._deliver = events.around(webhooks.deliver)
+        self._sessions = Sessions(clock)
         self._routes = Routes(
             webhooks,
             Health(registry, events),
@@ -102,7 +104,13 @@ class Runtime:
     ) -> Response:
         """Everything else."""
         return http.serve(
-            self._routes.dispatch, self._hooks, request, values=values, settings=settings, session=session
+            self._routes.dispatch,
+            self._hooks,
+            request,
+            values=values,
+            settings=settings,
+            session=session,
+            sessions=self._sessions,
         )
 
 

@@ -15,6 +15,7 @@ from werkzeug import Request, Response
 from kafka_bridge.dify.apps import SessionApps
 from kafka_bridge.dify.call import Call, Handler
 from kafka_bridge.dify.hooks import Hooks
+from kafka_bridge.dify.sessions import Sessions
 from kafka_bridge.dify.storage import SessionStorage
 from kafka_bridge.errors import BridgeError, Internal
 from kafka_bridge.http import Inbound, Outbound, problem
@@ -44,6 +45,7 @@ def serve(
     values: Mapping[str, object],
     settings: Mapping[str, object] | None,
     session: Session,
+    sessions: Sessions | None = None,
 ) -> Response:
     """Answer one request. Raises nothing."""
     try:
@@ -56,6 +58,7 @@ def serve(
             session.storage,
             # The daemon refuses an empty key before it looks anywhere: of all calls the one that costs the least.
             lambda: session.storage.exist(""),
+            sessions,
         )
         return to_response(handler(call))
     except BridgeError as error:
