@@ -282,4 +282,4 @@ def test_a_translated_readme_has_the_name_that_the_platform_looks_for():
 
 def test_a_requirement_has_a_range():
     for line in (REPOSITORY / "requirements.txt").read_text(encoding="utf-8").split():
-        assert re.fullmatch(r"[a-z_-]+>=\d+(\.\d+)*,<\d+(\.\d+)*", line)
+        assert re.fullmatch(r"[a-z][a-z0-9_-]*>=\d+(\.\d+)*,<\d+(\.\d+)*", line)
