@@ -13,6 +13,7 @@
     │       └── NotReplayable    422  what is in the event log cannot be sent again
     ├── SettingsInvalid          500  the operator's fault, never the sender's
     ├── Busy                     429  being done already, or asked for too often
+    ├── NotHosted                501  there is no resident consumer in this runtime
     ├── Fenced                   503  another member of the group has this one's name
     ├── Internal                 500  a defect of ours; the incident id leads to the log
     ├── CertificateUnreachable   503  what the signature is checked with cannot be fetched now; deliver again
@@ -76,6 +77,7 @@ class BridgeError(Exception):
     status: ClassVar[HTTPStatus]
     slug: ClassVar[str]
     title: ClassVar[str]
+    retry_after: ClassVar[str] = ""
 
     def __init__(self, detail: str = "", *, hint: str = "") -> None:
         super().__init__(detail or self.title)
@@ -85,7 +87,7 @@ class BridgeError(Exception):
     @property
     def headers(self) -> tuple[tuple[str, str], ...]:
         """Response headers that belong to this error."""
-        return ()
+        return (("Retry-After", self.retry_after),) if self.retry_after else ()
 
 
 class Refused(BridgeError):
@@ -204,10 +206,15 @@ class Busy(BridgeError):
     status = HTTPStatus.TOO_MANY_REQUESTS
     slug = "busy"
     title = "This is being done already, or asked for too often"
+    retry_after = "5"
 
-    @property
-    def headers(self) -> tuple[tuple[str, str], ...]:
-        return (("Retry-After", "5"),)
+
+class NotHosted(BridgeError):
+    """The runtime that this process lives in cannot do this."""
+
+    status = HTTPStatus.NOT_IMPLEMENTED
+    slug = "not-hosted"
+    title = "This runtime cannot host a resident consumer"
 
 
 class Fenced(BridgeError):
@@ -242,10 +249,7 @@ class CertificateUnreachable(BridgeError):
     status = HTTPStatus.SERVICE_UNAVAILABLE
     slug = "certificate-unreachable"
     title = "The certificate of the sender cannot be fetched now"
-
-    @property
-    def headers(self) -> tuple[tuple[str, str], ...]:
-        return (("Retry-After", "10"),)
+    retry_after = "10"
 
 
 class LogUnreadable(BridgeError):

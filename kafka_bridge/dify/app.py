@@ -30,16 +30,19 @@ from kafka_bridge.dify.consumers import Consumers
 from kafka_bridge.dify.events import Events
 from kafka_bridge.dify.health import Health
 from kafka_bridge.dify.hooks import Hooks
+from kafka_bridge.dify.hosting import hosting_of
 from kafka_bridge.dify.journal import Journal
 from kafka_bridge.dify.measures import Measures
 from kafka_bridge.dify.meter import Meter
 from kafka_bridge.dify.recorder import EventRecorder
 from kafka_bridge.dify.replay import Replay
 from kafka_bridge.dify.resend import Resend
+from kafka_bridge.dify.residents import Residents
 from kafka_bridge.dify.routes import Routes
 from kafka_bridge.dify.runs import Runs
 from kafka_bridge.dify.sessions import Sessions
 from kafka_bridge.dify.stream import Stream, lasts_s
+from kafka_bridge.dify.visits import Visits
 from kafka_bridge.dify.webhooks import Webhooks
 from kafka_bridge.dispatch.slots import Slots
 from kafka_bridge.events.log.entry import WRITER_CHARS
@@ -99,16 +102,20 @@ class Runtime:
             clock=clock,
             metrics=metrics,
         )
-        self._deliver = events.around(webhooks.deliver)
+        visits, hosting = Visits(), hosting_of(os.environ)
+        for warning in hosting.warnings:
+            logging.getLogger(__name__).warning("%s", warning)
+        residents = Residents(consumers, visits, hosting, loop=loop, clock=clock, random=random.random)
+        self._deliver = residents.around(events.around(webhooks.deliver))
         self._sessions = Sessions(clock)
         looks = Events(events, Reader(Cache(), clock))
-        consumer = ConsumerState(consumers)
+        consumer = ConsumerState(consumers, residents)
         stream = Stream(events, loop=loop, clock=clock, lasts_s=lasts_s(os.environ))
         resend = Resend(looks, events, registry, runs, clock=clock, published=metrics.published)
-        self._routes = Routes(
+        routes = Routes(
             webhooks,
             Health(registry, events, consumer),
-            Consume(consumers, runs, clock),
+            Consume(consumers, runs, visits, clock),
             looks,
             replay=Replay(looks, resend),
             stream=stream,
@@ -116,6 +123,7 @@ class Runtime:
             consumer=consumer,
             recorded=events.around,
         )
+        self._dispatch = residents.around(routes.dispatch)
 
     def webhook(
         self, request: Request, values: Mapping[str, object], settings: Mapping[str, object], session: http.Session
@@ -128,7 +136,7 @@ class Runtime:
     ) -> Response:
         """Everything else."""
         return http.serve(
-            self._routes.dispatch,
+            self._dispatch,
             self._hooks,
             request,
             values=values,

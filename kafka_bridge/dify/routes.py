@@ -28,8 +28,6 @@ MANAGEMENT = (
     ("/", ("GET",)),
     ("/login", ("POST",)),
     ("/logout", ("POST",)),
-    ("/consumer/start", ("POST",)),
-    ("/consumer/stop", ("POST",)),
     ("/dead-letters", ("GET",)),
     ("/dead-letters/redrive", ("POST",)),
 )
@@ -67,6 +65,8 @@ class Routes:
         rules.append(_rule("/stream", {"GET": stream.show}))
         rules.append(_rule("/metrics", {"GET": measures.show}))
         rules.append(_rule("/consumer", {"GET": consumer.show}))
+        rules.append(_rule("/consumer/start", {"POST": consumer.start}))
+        rules.append(_rule("/consumer/stop", {"POST": consumer.stop}))
         rules += [_rule(path, dict.fromkeys(methods, not_built)) for path, methods in MANAGEMENT]
         self._map = Map([rule for group in rules for rule in group], strict_slashes=False, merge_slashes=False).bind("")
 

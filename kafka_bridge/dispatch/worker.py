@@ -188,7 +188,7 @@ class Dispatcher:
             self._advance()
         else:
             self._look()
-        return self._engine.flow()
+        return self._engine.flow()._replace(idle=self._engine.idle)
 
     def committable(self) -> Mapping[TopicPartition, int]:
         return self._engine.commits()

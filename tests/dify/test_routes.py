@@ -13,13 +13,16 @@ from kafka_bridge.dify.consumer import ConsumerState
 from kafka_bridge.dify.consumers import Consumers
 from kafka_bridge.dify.health import Health
 from kafka_bridge.dify.hooks import compile_hook
+from kafka_bridge.dify.hosting import hosting_of
 from kafka_bridge.dify.journal import Journal
 from kafka_bridge.dify.measures import Measures
 from kafka_bridge.dify.replay import Replay
 from kafka_bridge.dify.resend import Resend
+from kafka_bridge.dify.residents import Residents
 from kafka_bridge.dify.routes import MANAGEMENT, Routes
 from kafka_bridge.dify.runs import Runs
 from kafka_bridge.dify.stream import Stream
+from kafka_bridge.dify.visits import Visits
 from kafka_bridge.dify.webhooks import Webhooks
 from kafka_bridge.dispatch.slots import Slots
 from kafka_bridge.errors import (
@@ -47,8 +50,6 @@ MANAGED = {
     "/": {"GET", "HEAD"},
     "/login": {"POST"},
     "/logout": {"POST"},
-    "/consumer/start": {"POST"},
-    "/consumer/stop": {"POST"},
     "/dead-letters": {"GET", "HEAD"},
     "/dead-letters/redrive": {"POST"},
 }
@@ -61,6 +62,8 @@ LOOKING = {
     "/stream": {"GET", "HEAD"},
     "/metrics": {"GET", "HEAD"},
     "/consumer": {"GET", "HEAD"},
+    "/consumer/start": {"POST"},
+    "/consumer/stop": {"POST"},
 }
 # With the token they say that no app is chosen.
 CONSUMING = {"/dispatch": {"POST"}, "/consume": {"POST"}}
@@ -72,11 +75,13 @@ CLOCK, JOURNAL, LOOP = clock_at(0), Journal(clock_at(0)), ThreadLoop()
 RECORDER, EVENTS = event_log(CLOCK)
 RUNS = Runs(Apps(LOOP, CLOCK), Slots(1, LOOP), JOURNAL, loop=LOOP, clock=CLOCK, keep_up=RECORDER.keep_up)
 CONSUMERS = Consumers(lambda *_: None, REGISTRY, JOURNAL, loop=LOOP, clock=CLOCK, random=lambda: 0.5)
-CONSUMER, STREAM = ConsumerState(CONSUMERS), Stream(RECORDER, loop=LOOP, clock=CLOCK)
+VISITS = Visits()
+RESIDENTS = Residents(CONSUMERS, VISITS, hosting_of({}), loop=LOOP, clock=CLOCK, random=lambda: 0.5)
+CONSUMER, STREAM = ConsumerState(CONSUMERS, RESIDENTS), Stream(RECORDER, loop=LOOP, clock=CLOCK)
 TABLE = Routes(
     Webhooks(REGISTRY, Dedupe(waiter=NoWaiter), AfterRun(RUNS, CLOCK), journal=JOURNAL, recorder=JOURNAL, clock=CLOCK),
     Health(REGISTRY, RECORDER, CONSUMER),
-    Consume(CONSUMERS, RUNS, CLOCK),
+    Consume(CONSUMERS, RUNS, VISITS, CLOCK),
     EVENTS,
     replay=Replay(EVENTS, Resend(EVENTS, RECORDER, REGISTRY, RUNS, clock=CLOCK)),
     stream=STREAM,
