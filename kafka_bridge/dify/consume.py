@@ -17,6 +17,7 @@ from kafka_bridge.dify.visits import HEADER, Visits
 from kafka_bridge.dispatch.ended import Ended, Ending
 from kafka_bridge.dispatch.payload import read
 from kafka_bridge.dispatch.pushed import records_of
+from kafka_bridge.dispatch.task import Task
 from kafka_bridge.dispatch.window import Report, Window
 from kafka_bridge.documents import json_text
 from kafka_bridge.errors import Malformed, TooLarge, Unverified
@@ -64,11 +65,16 @@ class Consume:
         plan = call.hook.consumption(topics=True)
         dispatcher = self._consumers.lease(call.endpoint, plan, call.hook.settings.consume, call.hook.target())
         until = self._clock.monotonic() + asked.max_seconds
-        window = Window(
-            lambda task: self._runs.run(call, caller, plan, read(task.consumed), until=until),
-            left=asked.max_records,
-            patient=asked.wait,
-        )
+
+        def run(task: Task) -> Ended:
+            ended = self._runs.run(call, caller, plan, read(task.consumed), until=until)
+            if ended.ending is Ending.NOT_STARTED:
+                # Its time is over. Another record would fare no better, and whoever asks again and again without
+                # ever waiting lets nobody else do anything, the end of the window included.
+                close()
+            return ended
+
+        window = Window(run, left=asked.max_records, patient=asked.wait)
         close = partial(dispatcher.close, window)
         if visit is not None:
             window.on_over = visit.end

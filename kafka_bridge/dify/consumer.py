@@ -25,7 +25,7 @@ RUNNING: Final = "running"
 OK: Final = "ok"
 UNUSED: Final = "unused"
 SETTINGS_INVALID: Final = "settings invalid"
-# The member answers between two polls, of a tenth of a second; the brokers may take longer.
+# The member answers between two polls, of half a second at the most; the brokers may take longer.
 LAG_S: Final = 1.5
 # Of partitions and of topics, in an answer; the sums are of all.
 MAX_TOLD: Final = 500

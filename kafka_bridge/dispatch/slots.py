@@ -13,9 +13,8 @@ from kafka_bridge.broker.loops import Loop, Waiter
 class Slots:
     """So many slots, given to those who wait in turn, and to each in the order in which he asked for them.
 
-    While more than one is `present` nobody has so many that the others would wait for the end of his runs: he gets
-    another one only where at least as many as he has are free, and the last one only if he has none.
-    (Dynamic thresholds, Choudhury and Hahne 1998: what is left over shrinks as it is taken, and never to nothing.)
+    While more than one is `present`, whoever has his share already leaves a quarter of all slots, one at least, to the
+    others: so that they need not wait for the end of his runs, which may be far away.
     """
 
     def __init__(self, limit: int, loop: Loop) -> None:
@@ -86,10 +85,10 @@ class Slots:
             self._give()
 
     def _may_have_one(self, whose: object) -> bool:
-        free, has = self._limit - self._in_use, self._held[whose]
-        if free <= 0 or has == 0 or not self._present.keys() - {whose}:
+        free, share = self._limit - self._in_use, max(1, self._limit // max(1, len(self._present)))
+        if not self._present.keys() - {whose} or self._held[whose] < share:
             return free > 0
-        return free > 1 and free >= has
+        return free > max(1, self._limit // 4)
 
     def _take(self, whose: object) -> None:
         self._in_use += 1

@@ -14,7 +14,7 @@ from kafka_bridge.dispatch.desk import Inquiry
 from kafka_bridge.dispatch.ended import Ending
 from kafka_bridge.errors import Cause, TokenNotConfigured, Unauthorized, Unavailable
 from kafka_bridge.events.record import TopicPartition
-from tests.stand_ins import request, saved
+from tests.stand_ins import request, residents, saved
 
 TOKEN = "not-a-real-token"
 APP = {"app": {"app_id": "a"}}
@@ -50,12 +50,12 @@ def call(*, token=TOKEN, **settings):
 
 
 def state_of(member=None, **settings):
-    state = ConsumerState(SimpleNamespace(find=lambda _endpoint: member))
+    state = ConsumerState(SimpleNamespace(find=lambda _endpoint: member), residents())
     return json.loads(state.show(call(**settings)).body)
 
 
 def word_of(member=None, **settings):
-    return ConsumerState(SimpleNamespace(find=lambda _endpoint: member)).word(call(**settings))
+    return ConsumerState(SimpleNamespace(find=lambda _endpoint: member), residents()).word(call(**settings))
 
 
 def circuit(ending):
@@ -65,7 +65,7 @@ def circuit(ending):
 def test_without_settings_there_is_nothing_and_it_says_which_are_missing():
     assert state_of() == {
         "state": "not configured",
-        "resident": "disabled",
+        "resident": {"state": "disabled"},
         "group_id": "kafka-bridge",
         "topics": [],
         "assigned": [],
@@ -101,9 +101,9 @@ def test_settings_that_cannot_work_are_told(settings):
 def test_nobody_consumes_now():
     found = state_of(**APP, consume_topics="orders, refunds", consumer="enabled", result_topic="done")
 
-    assert (found["state"], found["resident"], found["topics"], found["problems"]) == (
+    assert (found["state"], found["resident"]["state"], found["topics"], found["problems"]) == (
         "idle",
-        "not built",
+        "unavailable",
         ["orders", "refunds"],
         [],
     )
@@ -170,14 +170,14 @@ def test_of_very_many_partitions_the_first_are_told_and_all_are_summed():
 
 def test_the_lag_per_topic_is_a_sum():
     member = Member(lags={P0: 3, P1: 4, TopicPartition("refunds", 0): 0})
-    state = ConsumerState(SimpleNamespace(find=lambda _endpoint: member))
+    state = ConsumerState(SimpleNamespace(find=lambda _endpoint: member), residents())
 
     assert state.lags(call()) == {"orders": 7, "refunds": 0}
-    assert ConsumerState(SimpleNamespace(find=lambda _endpoint: None)).lags(call()) == {}
+    assert ConsumerState(SimpleNamespace(find=lambda _endpoint: None), residents()).lags(call()) == {}
 
 
 def test_nobody_looks_without_the_token():
-    state = ConsumerState(SimpleNamespace(find=lambda _endpoint: None))
+    state = ConsumerState(SimpleNamespace(find=lambda _endpoint: None), residents())
     with pytest.raises(Unauthorized):
         state.show(call(token="wrong"))
     with pytest.raises(TokenNotConfigured):

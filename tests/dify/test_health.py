@@ -9,7 +9,7 @@ from kafka_bridge.dify.consumer import ConsumerState
 from kafka_bridge.dify.health import CHECK_S, Health
 from kafka_bridge.dify.hooks import compile_hook
 from kafka_bridge.errors import Cause, Internal, SettingsInvalid, Unavailable
-from tests.stand_ins import Registry, clock_at, event_log, request, saved
+from tests.stand_ins import Registry, clock_at, event_log, request, residents, saved
 
 TOKEN = "not-a-real-token"
 HINT = "broker.example.com:9092/bootstrap: Connect failed"
@@ -28,7 +28,9 @@ class Members:
 def show(error=None, *, token="", registry=None, consumers=None, **settings):
     inbound = request(b"", {"authorization": f"Bearer {token}"} if token else {}, method="GET", path="/health")
     hook = compile_hook(saved(api_token=TOKEN, **settings))
-    health = Health(registry or Registry(error), event_log(clock_at(0))[0], ConsumerState(consumers or Members()))
+    health = Health(
+        registry or Registry(error), event_log(clock_at(0))[0], ConsumerState(consumers or Members(), residents())
+    )
     outbound = health.show(Call(inbound, hook, "endpoint-1"))
     return outbound.status, json.loads(outbound.body)
 

@@ -192,7 +192,8 @@ def test_however_many_wait_for_one_the_others_are_next_in_turn(kind):
 
 
 @pytest.mark.parametrize(
-    ("limit", "first", "second", "third"), [(1, 1, 0, 0), (2, 1, 1, 0), (3, 2, 1, 0), (4, 3, 1, 0), (8, 5, 2, 1)]
+    ("limit", "first", "second", "third"),
+    [(1, 1, 0, 0), (2, 1, 1, 0), (3, 2, 1, 0), (4, 3, 1, 0), (8, 6, 2, 0), (12, 9, 3, 0), (30, 23, 7, 0)],
 )
 def test_nobody_takes_what_the_others_need_to_go_on(limit, first, second, third):
     slots = Slots(limit, ThreadLoop())
@@ -212,7 +213,7 @@ def test_who_is_alone_may_have_them_all_until_somebody_comes(kind):
         with slots.present("b"):
             for _ in range(2):
                 slots.release("a")
-            # Two are free, and it has two: one more, but not the last one.
+            # Two are free, and it has its share: one more, but not the last one.
             assert [slots.acquire(0, "a"), slots.acquire(0, "a")] == [True, False]
             join = kind.start(lambda: slots.acquire(20, "a"))
             until(kind, lambda: slots.waiting == 1)
@@ -241,6 +242,15 @@ def test_one_whose_runs_never_end_stops_nobody_else(kind):
             join()
 
     assert (ran.count("b"), ran.count("c")) == (10, 10)
+
+
+def test_where_all_want_some_none_is_left():
+    slots = Slots(30, ThreadLoop())
+
+    with slots.present("a"), slots.present("b"):
+        taken = [sum(slots.acquire(0, whose) for _ in range(20)) for whose in "ab"]
+
+    assert taken == [20, 10]
 
 
 @given(st.integers(1, 6), st.lists(st.tuples(st.sampled_from("tgxlr"), st.sampled_from("abc")), max_size=80))
