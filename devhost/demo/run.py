@@ -9,9 +9,10 @@ from typing import Final
 import orjson
 from rich.console import Console
 
-from devhost.demo import workflow
+from devhost.demo import resident, workflow
 from devhost.demo.checks import Checks
 from devhost.demo.records import SHORT_FETCH
+from devhost.demo.resident import Clock, Resident
 from devhost.demo.webhooks import Webhooks, deliveries
 from devhost.demo.workflow import Workflow, triage
 from devhost.host import BackgroundHost
@@ -37,15 +38,20 @@ def run_demo(console: Console, *, once: bool, port: int, bootstrap: str) -> int:
         "source_secrets": orjson.dumps(keys).decode(),
         "api_token": (token := secrets.token_urlsafe(24)),
     }
+    clock = Clock()
     console.print("Starting a broker, the plugin's process and the local host …")
     with BackgroundHost(
-        endpoints={HOOK: settings}, apps={"triage": triage}, port=0 if once else port, bootstrap=bootstrap
+        endpoints={HOOK: settings, resident.HOOK: resident.settings(token)},
+        apps={"triage": triage, resident.APP: clock},
+        port=0 if once else port,
+        bootstrap=bootstrap,
     ) as host:
         checks = Checks(console)
         Webhooks(console, checks, url=host.url(HOOK), bootstrap=host.bootstrap, keys=keys).run()
         Workflow(
             console, checks, url=host.url(HOOK), bootstrap=host.bootstrap, token=token, secret=keys[workflow.SOURCE]
         ).run()
+        Resident(console, checks, url=host.url(resident.HOOK), token=token, clock=clock).run()
         passed, failed = checks.passed, checks.failed
         if not once:
             console.print(f"\n{passed} checks passed, {len(failed)} failed")

@@ -184,6 +184,62 @@ def test_nobody_looks_without_the_token():
         state.show(call()._replace(hook=compile_hook(saved())))
 
 
+# The resident consumer.
+
+
+class Resident:
+    """In the place of all of them: notes what it is asked for."""
+
+    def __init__(self, state="running", reason=""):
+        self.asked = []
+        self.state = lambda _call: (state, reason)
+        self.told = lambda _call: {"state": state, "reason": reason}
+        self.start = lambda _call: self.asked.append("start")
+        self.stop = lambda _call: self.asked.append("stop")
+
+
+@pytest.mark.parametrize("action", ["start", "stop"])
+def test_who_has_the_token_starts_and_stops_it_and_is_told_how_it_is_then(action):
+    resident = Resident(reason="because")
+    state = ConsumerState(SimpleNamespace(find=lambda _endpoint: None), resident)
+    handler = getattr(state, action)
+
+    with pytest.raises(Unauthorized):
+        handler(call(token="wrong"))
+    assert resident.asked == []
+    told = json.loads(handler(call(**APP, consume_topics="orders", consumer="enabled")).body)
+
+    assert resident.asked == [action]
+    assert told["resident"] == {"state": "running", "reason": "because"}
+
+
+@pytest.mark.parametrize(
+    ("state", "word"),
+    [
+        ("running", "ok"),
+        ("starting", "ok"),
+        ("waiting", "ok"),
+        ("stopped", "ok"),
+        ("disabled", "ok"),
+        ("failing", "the resident consumer is failing"),
+        ("queued", "the resident consumer waits for its turn"),
+        ("unavailable", "this runtime cannot host a resident consumer"),
+    ],
+)
+def test_a_probe_is_told_of_a_resident_consumer_that_does_not_do_its_work_but_not_why(state, word):
+    looks = ConsumerState(SimpleNamespace(find=lambda _endpoint: None), Resident(state, "s3cr3t"))
+
+    assert looks.word(call(**APP, consume_topics="orders", consumer="enabled")) == word
+
+
+def test_what_the_member_says_is_told_first():
+    member = Member()
+    member.trouble.error = Unavailable(Cause.AUTHENTICATION_FAILED)
+    looks = ConsumerState(SimpleNamespace(find=lambda _endpoint: member), Resident("failing"))
+
+    assert looks.word(call(**APP, consume_topics="orders", consumer="enabled")) == "authentication failed"
+
+
 # In one word, for probes.
 
 

