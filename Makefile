@@ -12,10 +12,10 @@ help: ## what there is
 $(VENV)/.ready: requirements.txt pyproject.toml devhost/bootstrap.sh
 	@sh devhost/bootstrap.sh $(VENV)
 
-# What only tests need: libraries of vendors, some of them large.
+# What only tests need: libraries of vendors, and what drives a browser; some of them large.
 $(VENV)/.vendors: $(VENV)/.ready
-	@echo "Installing the vendors' own libraries, to test against …"
-	@$(RUN) -m pip install --quiet --disable-pip-version-check --group vendors
+	@echo "Installing the vendors' own libraries, to test against, and Playwright …"
+	@$(RUN) -m pip install --quiet --disable-pip-version-check --group vendors --group browser
 	@touch $@
 
 demo: $(VENV)/.ready ## broker, plugin and host; real senders, records read back; stays up (ONCE=1: ends by itself)
