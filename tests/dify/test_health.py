@@ -3,6 +3,7 @@ import json
 import pytest
 
 from kafka_bridge.dify.call import Call
+from kafka_bridge.dify.consumer import ConsumerState
 from kafka_bridge.dify.health import CHECK_S, Health
 from kafka_bridge.dify.hooks import compile_hook
 from kafka_bridge.errors import Cause, Internal, SettingsInvalid, Unavailable
@@ -12,10 +13,20 @@ TOKEN = "not-a-real-token"
 HINT = "broker.example.com:9092/bootstrap: Connect failed"
 
 
-def show(error=None, *, token="", registry=None, **settings):
+class Members:
+    """In the place of the endpoints' members: at most one."""
+
+    def __init__(self, dispatcher=None):
+        self.dispatcher = dispatcher
+
+    def find(self, endpoint):
+        return self.dispatcher
+
+
+def show(error=None, *, token="", registry=None, consumers=None, **settings):
     inbound = request(b"", {"authorization": f"Bearer {token}"} if token else {}, method="GET", path="/health")
     hook = compile_hook(saved(api_token=TOKEN, **settings))
-    health = Health(registry or Registry(error), event_log(clock_at(0))[0])
+    health = Health(registry or Registry(error), event_log(clock_at(0))[0], ConsumerState(consumers or Members()))
     outbound = health.show(Call(inbound, hook, "endpoint-1"))
     return outbound.status, json.loads(outbound.body)
 

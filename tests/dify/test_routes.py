@@ -9,12 +9,17 @@ from kafka_bridge.dify.afterrun import AfterRun
 from kafka_bridge.dify.apps import Apps
 from kafka_bridge.dify.call import Call
 from kafka_bridge.dify.consume import Consume
+from kafka_bridge.dify.consumer import ConsumerState
 from kafka_bridge.dify.consumers import Consumers
 from kafka_bridge.dify.health import Health
 from kafka_bridge.dify.hooks import compile_hook
 from kafka_bridge.dify.journal import Journal
+from kafka_bridge.dify.measures import Measures
+from kafka_bridge.dify.replay import Replay
+from kafka_bridge.dify.resend import Resend
 from kafka_bridge.dify.routes import MANAGEMENT, Routes
 from kafka_bridge.dify.runs import Runs
+from kafka_bridge.dify.stream import Stream
 from kafka_bridge.dify.webhooks import Webhooks
 from kafka_bridge.dispatch.slots import Slots
 from kafka_bridge.errors import (
@@ -26,6 +31,7 @@ from kafka_bridge.errors import (
 )
 from kafka_bridge.http import Outbound
 from kafka_bridge.ingress.dedupe import Dedupe
+from kafka_bridge.metrics import Metrics
 from tests.stand_ins import NoWaiter, Registry, clock_at, event_log, request, saved
 
 TOKEN = "not-a-real-token"
@@ -41,17 +47,22 @@ MANAGED = {
     "/": {"GET", "HEAD"},
     "/login": {"POST"},
     "/logout": {"POST"},
-    "/consumer": {"GET", "HEAD"},
     "/consumer/start": {"POST"},
     "/consumer/stop": {"POST"},
     "/dead-letters": {"GET", "HEAD"},
     "/dead-letters/redrive": {"POST"},
+}
+LOOKING = {
+    "/events": {"GET", "HEAD"},
+    "/events/e-1": {"GET", "HEAD"},
     "/events/e-1/replay": {"POST"},
+    # It is the path of an entry, too.
+    "/events/replay": {"POST", "GET", "HEAD"},
     "/stream": {"GET", "HEAD"},
     "/metrics": {"GET", "HEAD"},
+    "/consumer": {"GET", "HEAD"},
 }
 # With the token they say that no app is chosen.
-LOOKING = {"/events": {"GET", "HEAD"}, "/events/e-1": {"GET", "HEAD"}}
 CONSUMING = {"/dispatch": {"POST"}, "/consume": {"POST"}}
 ROUTES = PUBLIC | MANAGED | CONSUMING | LOOKING
 
@@ -61,11 +72,16 @@ CLOCK, JOURNAL, LOOP = clock_at(0), Journal(clock_at(0)), ThreadLoop()
 RECORDER, EVENTS = event_log(CLOCK)
 RUNS = Runs(Apps(LOOP, CLOCK), Slots(1, LOOP), JOURNAL, loop=LOOP, clock=CLOCK, keep_up=RECORDER.keep_up)
 CONSUMERS = Consumers(lambda *_: None, REGISTRY, JOURNAL, loop=LOOP, clock=CLOCK, random=lambda: 0.5)
+CONSUMER, STREAM = ConsumerState(CONSUMERS), Stream(RECORDER, loop=LOOP, clock=CLOCK)
 TABLE = Routes(
     Webhooks(REGISTRY, Dedupe(waiter=NoWaiter), AfterRun(RUNS, CLOCK), journal=JOURNAL, recorder=JOURNAL, clock=CLOCK),
-    Health(REGISTRY, RECORDER),
+    Health(REGISTRY, RECORDER, CONSUMER),
     Consume(CONSUMERS, RUNS, CLOCK),
     EVENTS,
+    replay=Replay(EVENTS, Resend(EVENTS, RECORDER, REGISTRY, RUNS, clock=CLOCK)),
+    stream=STREAM,
+    measures=Measures(Metrics(), registry=REGISTRY, recorder=RECORDER, runs=RUNS, consumer=CONSUMER, stream=STREAM),
+    consumer=CONSUMER,
     recorded=RECORDER.around,
 )
 
