@@ -1,13 +1,13 @@
 # Everything a newcomer runs. `make demo` needs nothing but make and a Python >= 3.12, wherever it is.
 .DEFAULT_GOAL := help
-.PHONY: help demo serve test soak lint format bench package clean
+.PHONY: help demo serve test soak lint format bench screenshots package clean
 
 VENV := .venv
 RUN := $(VENV)/bin/python
 ARGS ?=
 
 help: ## what there is
-	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
+	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
 
 $(VENV)/.ready: requirements.txt pyproject.toml devhost/bootstrap.sh
 	@sh devhost/bootstrap.sh $(VENV)
@@ -41,6 +41,9 @@ format: $(VENV)/.ready ## put the code in form
 
 bench: $(VENV)/.ready ## the figures of docs/performance.md, each beside its peers
 	@$(RUN) -m bench $(ARGS)
+
+screenshots: $(VENV)/.vendors ## docs/images/*.png, from the running demo; needs chromium
+	@$(RUN) -m devhost screenshots $(ARGS)
 
 package: $(VENV)/.ready ## dist/kafka_bridge-<version>.difypkg
 	@$(RUN) -m devhost package $(ARGS)

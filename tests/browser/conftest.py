@@ -8,12 +8,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext
+from playwright.sync_api import Browser, BrowserContext, expect
 
 from devhost.browser import chromium, find_chromium
 from devhost.host import BackgroundHost
 from devhost.timing import Timing
 from tests.brokers import Broker, wait_until
+from tests.browser.dashboard import Dashboard
 from tests.browser.endpoint import Endpoint
 from tests.browser.watch import Watch
 from tests.e2e.topics import Topics
@@ -21,7 +22,10 @@ from tests.e2e.topics import Topics
 # Longer than a page needs, shorter than what a person takes for broken.
 PATIENCE_MS = 10_000
 
-type Open = Callable[..., BrowserContext]
+expect.set_options(PATIENCE_MS)
+
+type Watched = Callable[..., tuple[BrowserContext, Watch]]
+type Visit = Callable[..., Dashboard]
 
 
 @pytest.fixture(scope="session")
@@ -77,7 +81,7 @@ def browser() -> Iterator[Browser]:
 
 
 @pytest.fixture
-def watched(browser: Browser) -> Iterator[Callable[..., tuple[BrowserContext, Watch]]]:
+def watched(browser: Browser) -> Iterator[Watched]:
     """Browser contexts (each like a person of its own), watched: what a page must not do fails the test at its end."""
     opened: list[tuple[BrowserContext, Watch]] = []
 
@@ -91,6 +95,35 @@ def watched(browser: Browser) -> Iterator[Callable[..., tuple[BrowserContext, Wa
     for context, _ in opened:
         context.close()
     assert [trouble for _, watch in opened for trouble in watch.troubles] == []
+
+
+@pytest.fixture
+def visit(watched: Watched) -> Visit:
+    """Open an endpoint's dashboard in a tab, and sign in unless `signed_in` is False; other options are the browser's.
+
+    `in_browser_of` another dashboard: a second tab, with the cookies of the first.
+    """
+
+    def open_tab(
+        endpoint: Endpoint,
+        *,
+        url: str = "",
+        signed_in: bool = True,
+        in_browser_of: Dashboard | None = None,
+        **options: Any,
+    ) -> Dashboard:
+        if in_browser_of is None:
+            context, watch = watched(**options)
+        else:
+            context, watch = in_browser_of.page.context, in_browser_of.watch
+        dashboard = Dashboard(context.new_page(), watch, endpoint, url)
+        dashboard.open()
+        if signed_in:
+            dashboard.sign_in()
+            dashboard.page.get_by_role("navigation").wait_for()
+        return dashboard
+
+    return open_tab
 
 
 def _processes(mark: str) -> list[str]:

@@ -30,7 +30,6 @@ class Watch:
     def __init__(self, context: BrowserContext) -> None:
         self.all: list[str] = []
         self._expected: list[re.Pattern[str]] = []
-        self.documents: list[str] = []
         context.add_init_script(TELL_VIOLATIONS)
         context.on("console", self._console)
         context.on("weberror", self._error)
@@ -72,7 +71,6 @@ class Watch:
     def _response(self, response: Response) -> None:
         if response.request.resource_type != "document":
             return
-        self.documents.append(response.url)
         policy = response.headers.get("content-security-policy", "")
         if "text/html" in response.headers.get("content-type", "") and "default-src 'none'" not in policy:
             self.all.append(f"no policy: {response.url} has {policy!r}")
