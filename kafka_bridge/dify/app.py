@@ -21,11 +21,13 @@ from kafka_bridge.broker.kafka.producer import KafkaProducer
 from kafka_bridge.broker.registry import ProducerRegistry
 from kafka_bridge.broker.trust import default_ca_file
 from kafka_bridge.clock import Clock
+from kafka_bridge.dashboard.page import Pages
 from kafka_bridge.dify import http
 from kafka_bridge.dify.afterrun import AfterRun
 from kafka_bridge.dify.apps import Apps
 from kafka_bridge.dify.consume import Consume
 from kafka_bridge.dify.consumers import Consumers
+from kafka_bridge.dify.dashboard import Dashboard
 from kafka_bridge.dify.events import Events
 from kafka_bridge.dify.health import Health
 from kafka_bridge.dify.hooks import Hooks
@@ -34,6 +36,8 @@ from kafka_bridge.dify.recorder import EventRecorder
 from kafka_bridge.dify.routes import Routes
 from kafka_bridge.dify.runs import Runs
 from kafka_bridge.dify.sessions import Sessions
+from kafka_bridge.dify.signin import SignIn
+from kafka_bridge.dify.trial import Trial
 from kafka_bridge.dify.webhooks import Webhooks
 from kafka_bridge.dispatch.slots import Slots
 from kafka_bridge.events.log.entry import WRITER_CHARS
@@ -85,13 +89,20 @@ class Runtime:
         webhooks = Webhooks(registry, dedupe, AfterRun(runs, clock), journal=journal, recorder=recorder, clock=clock)
         self._deliver = events.around(webhooks.deliver)
         self._sessions = Sessions(clock)
-        self._routes = Routes(
+        health, looks = Health(registry, events), Events(events, Reader(Cache(), clock))
+        sign_in = SignIn(pages := Pages(), self._sessions, clock)
+        dashboard = Dashboard(pages, sign_in, looks, health, clock=clock)
+        routes = Routes(
             webhooks,
-            Health(registry, events),
+            health,
             Consume(consumers, runs, clock),
-            Events(events, Reader(Cache(), clock)),
+            looks,
+            dashboard=dashboard,
+            sign_in=sign_in,
+            trial=Trial(webhooks, recorder, events, clock),
             recorded=events.around,
         )
+        self._dispatch = dashboard.around(routes.dispatch)
 
     def webhook(
         self, request: Request, values: Mapping[str, object], settings: Mapping[str, object], session: http.Session
@@ -104,7 +115,7 @@ class Runtime:
     ) -> Response:
         """Everything else."""
         return http.serve(
-            self._routes.dispatch,
+            self._dispatch,
             self._hooks,
             request,
             values=values,
