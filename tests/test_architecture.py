@@ -21,6 +21,7 @@ LAYERS = [
     "settings.reader",
     "settings.cluster settings.sources",
     "settings.endpoint",
+    "readiness",
     "events.cloudevents",
     "events.envelope",
     "events.run",
@@ -52,6 +53,12 @@ LAYERS = [
     "broker.ports broker.causes broker.config",
     "ingress.source dispatch.plan dispatch.pushed",
     "ingress.receive",
+    "ingress.trial",
+    "dashboard.words",
+    "dashboard.texts dashboard.states dashboard.advice dashboard.labels dashboard.senders",
+    "dashboard.pretty dashboard.shown dashboard.address",
+    "dashboard.rows dashboard.health dashboard.consuming",
+    "dashboard.event dashboard.summary dashboard.connecting dashboard.page",
     "broker.loops broker.trust",
     "broker.pump broker.greenlets broker.batch dispatch.desk",
     "broker.bridge dispatch.gate dispatch.slots dispatch.member dispatch.news dispatch.writer",
@@ -69,7 +76,8 @@ LAYERS = [
     "dify.consumers dify.events",
     "dify.consume dify.consumer dify.resend dify.stream",
     "dify.afterrun",
-    "dify.http dify.webhooks dify.health dify.replay dify.measures",
+    "dify.http dify.webhooks dify.health dify.replay dify.measures dify.signin",
+    "dify.trial dify.dashboard",
     "dify.routes",
     "dify.app",
 ]
@@ -77,10 +85,11 @@ LAYERS = [
 EDGES = {
     "broker": "batch bridge greenlets loops pump registry trust",
     "broker.kafka": "admin consumer partitions producer translate",
+    "dashboard": "page",
     "dispatch": "desk gate member news slots worker writer",
     "standalone": "apps flags http life logs look metrics produce progress publishing signals tally",
-    "dify": "afterrun app apps call caller consume consumer consumers events health hooks http journal measures"
-    " metrics recorder replay resend routes runs sessions storage stream webhooks",
+    "dify": "afterrun app apps call caller consume consumer consumers dashboard events health hooks http journal"
+    " measures metrics recorder replay resend routes runs sessions signin storage stream trial webhooks",
 }
 NOT_PURE = sorted(
     [

@@ -21,12 +21,14 @@ from kafka_bridge.broker.kafka.producer import KafkaProducer
 from kafka_bridge.broker.registry import ProducerRegistry
 from kafka_bridge.broker.trust import default_ca_file
 from kafka_bridge.clock import Clock
+from kafka_bridge.dashboard.page import Pages
 from kafka_bridge.dify import http
 from kafka_bridge.dify.afterrun import AfterRun
 from kafka_bridge.dify.apps import Apps
 from kafka_bridge.dify.consume import Consume
 from kafka_bridge.dify.consumer import ConsumerState
 from kafka_bridge.dify.consumers import Consumers
+from kafka_bridge.dify.dashboard import Dashboard
 from kafka_bridge.dify.events import Events
 from kafka_bridge.dify.health import Health
 from kafka_bridge.dify.hooks import Hooks
@@ -39,7 +41,9 @@ from kafka_bridge.dify.resend import Resend
 from kafka_bridge.dify.routes import Routes
 from kafka_bridge.dify.runs import Runs
 from kafka_bridge.dify.sessions import Sessions
+from kafka_bridge.dify.signin import SignIn
 from kafka_bridge.dify.stream import Stream, lasts_s
+from kafka_bridge.dify.trial import Trial
 from kafka_bridge.dify.webhooks import Webhooks
 from kafka_bridge.dispatch.slots import Slots
 from kafka_bridge.events.log.entry import WRITER_CHARS
@@ -103,19 +107,26 @@ class Runtime:
         self._sessions = Sessions(clock)
         looks = Events(events, Reader(Cache(), clock))
         consumer = ConsumerState(consumers)
+        health = Health(registry, events, consumer)
+        sign_in = SignIn(pages := Pages(), self._sessions, clock)
+        dashboard = Dashboard(pages, sign_in, looks, health, clock=clock, consumer=consumer)
         stream = Stream(events, loop=loop, clock=clock, lasts_s=lasts_s(os.environ))
         resend = Resend(looks, events, registry, runs, clock=clock, published=metrics.published)
-        self._routes = Routes(
+        routes = Routes(
             webhooks,
-            Health(registry, events, consumer),
+            health,
             Consume(consumers, runs, clock),
             looks,
             replay=Replay(looks, resend),
             stream=stream,
             measures=Measures(metrics, registry=registry, recorder=events, runs=runs, consumer=consumer, stream=stream),
             consumer=consumer,
+            dashboard=dashboard,
+            sign_in=sign_in,
+            trial=Trial(webhooks, recorder, events, clock),
             recorded=events.around,
         )
+        self._dispatch = dashboard.around(routes.dispatch)
 
     def webhook(
         self, request: Request, values: Mapping[str, object], settings: Mapping[str, object], session: http.Session
@@ -128,7 +139,7 @@ class Runtime:
     ) -> Response:
         """Everything else."""
         return http.serve(
-            self._routes.dispatch,
+            self._dispatch,
             self._hooks,
             request,
             values=values,
