@@ -4,6 +4,7 @@ One line per module, lowest first; each imports only from lines above it (`tests
 
     errors                          every error, one tree
     http, clock, ratelimit          the words everybody uses
+    metrics                         plain numbers per endpoint
     incidents                       what is said of a defect
     documents, placeholders         what stands where in JSON; texts with placeholders
     events.record                   what a Kafka record is
@@ -11,6 +12,7 @@ One line per module, lowest first; each imports only from lines above it (`tests
     settings.reader                 reads the platform's mapping, collects what is wrong
     settings.{pem,cluster,sources}  certificates from a single-line field; the connection; the senders
     settings.endpoint               all settings of an endpoint, parsed once
+    readiness                       whether an endpoint can do its work
     events.{cloudevents,envelope}   CloudEvents as they arrive; what an event is, and how it becomes a record
     events.{run,outcome}            what became of a run, and of one request; the Recorder port
     events.log.{store,entry}        the port to a key-value store; one line of the event log
@@ -19,6 +21,7 @@ One line per module, lowest first; each imports only from lines above it (`tests
     events.log.{pending,shelf}      entries that wait; the segments of one writer
     events.log.{writers,log,logs}   who writes; the log of one endpoint; those of all
     events.log.{query,document}     what a look asks for and gets; the same as JSON
+    events.log.{replaying,feed}     the record that an entry tells of; entries as they are made
     events.log.reader               how the log is read
     dispatch.{ended,task}           how a run ended; a received record on its way to being done
     dispatch.{offsets,shards}       the commit point of a partition; which record waits for which
@@ -47,6 +50,7 @@ One line per module, lowest first; each imports only from lines above it (`tests
     dispatch.plan                   what is consumed and how, compiled from its settings
     ingress.source                  one sender, compiled from its settings
     ingress.receive                 one request in, one Outcome out
+    ingress.trial                   an event of the bridge's own, to try a source with
     broker.{loops,greenlets,trust}  greenlets or threads; whose certificates are trusted
     broker.kafka                    the ports on confluent_kafka
     broker.{pump,batch,bridge}      a native thread per producer; what one caller has sent; one wake-up per report
@@ -65,13 +69,26 @@ One line per module, lowest first; each imports only from lines above it (`tests
     standalone.{logs,signals}       its log lines; SIGTERM as something to wait for
     standalone.{publishing,produce}  what it writes to Kafka; the test producer
     worker                          the stand-alone worker: entry point and composition
+    dashboard.{words,texts,states}  two languages; the words of the pages, and of outcomes
+    dashboard.advice                what to do about a fault
+    dashboard.{labels,senders}      what settings are called; what to click at each kind of sender
+    dashboard.{pretty,shown,rows}   bodies for people; texts that are cut, times; the list of events
+    dashboard.{event,consuming}     one event; the consumer
+    dashboard.{health,summary}      what is wrong; the settings without secrets
+    dashboard.{connecting,address}  how a sender is connected; where the browser sees the endpoint
+    dashboard.page                  draws pages from templates
     dify.{hooks,apps,caller}        a configured endpoint; runs through a request's session; who waits for them
     dify.{storage,sessions}         storage through the session of a request; who is signed in
     dify.{call,journal}             one request to an endpoint; the log lines
+    dify.{meter,metrics}            counts outcomes and runs; the numbers in Prometheus' words
     dify.{runs,recorder}            runs while a request is open; feeds the event log
     dify.{consumers,events}         the endpoints' members of groups; looks at the event log
     dify.{consume,afterrun}         one window, or records that are brought; runs within a sender's request
-    dify.{webhooks,health,routes}   the handlers, and the table of paths
+    dify.{consumer,resend,stream}   looks at a member; sends events again; events as they are made
+    dify.{replay,measures}          what is asked to be sent again; the numbers of one endpoint
+    dify.{webhooks,health}          deliveries; readiness
+    dify.{signin,trial,dashboard}   the API token for a cookie; test events; the pages
+    dify.routes                     the table of paths
     dify.http                       the platform's request and answer; the error boundary
     dify.app                        the composition root
 """

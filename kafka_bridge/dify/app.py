@@ -21,19 +21,29 @@ from kafka_bridge.broker.kafka.producer import KafkaProducer
 from kafka_bridge.broker.registry import ProducerRegistry
 from kafka_bridge.broker.trust import default_ca_file
 from kafka_bridge.clock import Clock
+from kafka_bridge.dashboard.page import Pages
 from kafka_bridge.dify import http
 from kafka_bridge.dify.afterrun import AfterRun
 from kafka_bridge.dify.apps import Apps
 from kafka_bridge.dify.consume import Consume
+from kafka_bridge.dify.consumer import ConsumerState
 from kafka_bridge.dify.consumers import Consumers
+from kafka_bridge.dify.dashboard import Dashboard
 from kafka_bridge.dify.events import Events
 from kafka_bridge.dify.health import Health
 from kafka_bridge.dify.hooks import Hooks
 from kafka_bridge.dify.journal import Journal
+from kafka_bridge.dify.measures import Measures
+from kafka_bridge.dify.meter import Meter
 from kafka_bridge.dify.recorder import EventRecorder
+from kafka_bridge.dify.replay import Replay
+from kafka_bridge.dify.resend import Resend
 from kafka_bridge.dify.routes import Routes
 from kafka_bridge.dify.runs import Runs
 from kafka_bridge.dify.sessions import Sessions
+from kafka_bridge.dify.signin import SignIn
+from kafka_bridge.dify.stream import Stream, lasts_s
+from kafka_bridge.dify.trial import Trial
 from kafka_bridge.dify.webhooks import Webhooks
 from kafka_bridge.dispatch.slots import Slots
 from kafka_bridge.events.log.entry import WRITER_CHARS
@@ -42,6 +52,7 @@ from kafka_bridge.events.log.reader import Cache, Reader
 from kafka_bridge.events.outcome import Recorders
 from kafka_bridge.ingress.dedupe import Dedupe
 from kafka_bridge.ingress.outside import Outside
+from kafka_bridge.metrics import Metrics
 from kafka_bridge.settings.cluster import Cluster
 from kafka_bridge.web import fetch
 
@@ -67,7 +78,8 @@ class Runtime:
         registry = ProducerRegistry(connect)
         journal = Journal(clock)
         events = EventRecorder(EventLogs(clock, lambda: secrets.token_hex(WRITER_CHARS // 2)), loop=loop, clock=clock)
-        recorder = Recorders(journal, events)
+        metrics = Metrics()
+        recorder = Recorders(Meter(metrics), journal, events)
         slots = Slots(max_runs(os.environ), loop)
         runs = Runs(Apps(loop, clock), slots, recorder, loop=loop, clock=clock, keep_up=events.keep_up)
         consumers = Consumers(
@@ -82,16 +94,39 @@ class Runtime:
         )
         self._hooks = Hooks(outside=Outside(fetch, loop.waiter))
         dedupe = Dedupe(waiter=loop.waiter)
-        webhooks = Webhooks(registry, dedupe, AfterRun(runs, clock), journal=journal, recorder=recorder, clock=clock)
+        webhooks = Webhooks(
+            registry,
+            dedupe,
+            AfterRun(runs, clock),
+            journal=journal,
+            recorder=recorder,
+            clock=clock,
+            metrics=metrics,
+        )
         self._deliver = events.around(webhooks.deliver)
         self._sessions = Sessions(clock)
-        self._routes = Routes(
+        looks = Events(events, Reader(Cache(), clock))
+        consumer = ConsumerState(consumers)
+        health = Health(registry, events, consumer)
+        sign_in = SignIn(pages := Pages(), self._sessions, clock)
+        dashboard = Dashboard(pages, sign_in, looks, health, clock=clock, consumer=consumer)
+        stream = Stream(events, loop=loop, clock=clock, lasts_s=lasts_s(os.environ))
+        resend = Resend(looks, events, registry, runs, clock=clock, published=metrics.published)
+        routes = Routes(
             webhooks,
-            Health(registry, events),
+            health,
             Consume(consumers, runs, clock),
-            Events(events, Reader(Cache(), clock)),
+            looks,
+            replay=Replay(looks, resend),
+            stream=stream,
+            measures=Measures(metrics, registry=registry, recorder=events, runs=runs, consumer=consumer, stream=stream),
+            consumer=consumer,
+            dashboard=dashboard,
+            sign_in=sign_in,
+            trial=Trial(webhooks, recorder, events, clock),
             recorded=events.around,
         )
+        self._dispatch = dashboard.around(routes.dispatch)
 
     def webhook(
         self, request: Request, values: Mapping[str, object], settings: Mapping[str, object], session: http.Session
@@ -104,7 +139,7 @@ class Runtime:
     ) -> Response:
         """Everything else."""
         return http.serve(
-            self._routes.dispatch,
+            self._dispatch,
             self._hooks,
             request,
             values=values,

@@ -82,15 +82,15 @@ class Events:
             raise LogUnreadable(str(failed)) from failed
 
 
-def query_of(query: str) -> Mapping[str, str]:
-    """The parameters; of a repeated one the last. Raises Malformed for one that is not known."""
+def query_of(query: str, names: frozenset[str] = _NAMES) -> Mapping[str, str]:
+    """The parameters; of a repeated one the last. Raises Malformed for one that is not among `names`."""
     try:
         asked = {name: values[-1] for name, values in parse_qs(query, max_num_fields=100).items()}
     except ValueError as error:
         raise Malformed("Too many parameters.") from error
-    if unknown := sorted(asked.keys() - _NAMES):
+    if unknown := sorted(asked.keys() - names):
         shown = ascii(unknown[0][:MAX_CURSOR_CHARS])
-        raise Malformed(f"There is no parameter {shown}; there are {', '.join(sorted(_NAMES))}.")
+        raise Malformed(f"There is no parameter {shown}; there are {', '.join(sorted(names))}.")
     return asked
 
 

@@ -10,12 +10,16 @@ from kafka_bridge.broker.loops import Loop
 from kafka_bridge.clock import Clock
 from kafka_bridge.dify.call import Call, Handler
 from kafka_bridge.dify.storage import SessionStore
+from kafka_bridge.events.log.entry import Entry
+from kafka_bridge.events.log.feed import Feeds
 from kafka_bridge.events.log.log import EventLog
 from kafka_bridge.events.log.logs import EventLogs
+from kafka_bridge.events.log.replaying import entry_of_replay
 from kafka_bridge.events.log.store import Store
 from kafka_bridge.events.outcome import Outcome
+from kafka_bridge.events.record import Delivery
 from kafka_bridge.events.run import Ran
-from kafka_bridge.http import Outbound
+from kafka_bridge.http import Answer
 from kafka_bridge.incidents import incident_of
 
 logger = logging.getLogger(__name__)
@@ -48,10 +52,20 @@ class EventRecorder:
         except Exception as error:  # noqa: BLE001 - the run has been
             logger.error("%s", incident_of(error).line)  # noqa: TRY400
 
+    def replayed(self, call: Call, entry: Entry, delivery: Delivery, *, duration_s: float) -> str:
+        """Note that an entry's event was sent again; the id of the new entry."""
+        entry_id = self.log(call).next_id()
+        made = entry_of_replay(entry, entry_id, delivery, now=self._clock.now(), duration_s=duration_s)
+        try:
+            self._logs.add(call.endpoint, made)
+        except Exception as error:  # noqa: BLE001 - the record is in Kafka
+            logger.error("%s", incident_of(error).line)  # noqa: TRY400
+        return entry_id
+
     def around(self, handler: Handler) -> Handler:
         """The handler, with what it records written when it ends."""
 
-        def recording(call: Call) -> Outbound:
+        def recording(call: Call) -> Answer:
             log = self.log(call)
             log.began()
             try:
@@ -61,6 +75,11 @@ class EventRecorder:
                 self._flush(call, log, WAIT_S)
 
         return recording
+
+    @property
+    def feeds(self) -> Feeds:
+        """The entries as they are made."""
+        return self._logs.feeds
 
     def keep_up(self, call: Call) -> None:
         """Write what has come together while a long request is open."""

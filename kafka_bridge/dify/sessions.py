@@ -8,7 +8,6 @@ import hashlib
 import hmac
 import secrets
 from collections import OrderedDict
-from http.cookies import CookieError, SimpleCookie
 from typing import Final, NamedTuple
 
 from itsdangerous import BadData, URLSafeSerializer
@@ -19,7 +18,9 @@ from kafka_bridge.settings.secret import Secret
 COOKIE: Final = "kafka_bridge"
 LASTS_S: Final = 12 * 3600
 MAX_SIGNED_OUT: Final = 4096
-MAX_COOKIE_CHARS: Final = 4096
+# What other pages of the same host have set comes along.
+MAX_COOKIE_CHARS: Final = 16_384
+MAX_COOKIES: Final = 8
 
 
 class Session(NamedTuple):
@@ -44,9 +45,15 @@ class Sessions:
         """The session of a request's `Cookie` header; None when there is no good one."""
         if token is None or f"{COOKIE}=" not in cookies or len(cookies) > MAX_COOKIE_CHARS:
             return None
+        signer = _signer(endpoint, token)
+        # Another page of the same host may have set one of the same name for a wider path.
+        found = (self._session(value, signer, endpoint, token) for value in _values(cookies)[:MAX_COOKIES])
+        return next(filter(None, found), None)
+
+    def _session(self, value: str, signer: URLSafeSerializer, endpoint: str, token: Secret) -> Session | None:
         try:
-            nonce, issued = _signer(endpoint, token).loads(SimpleCookie(cookies)[COOKIE].value)
-        except (BadData, CookieError, KeyError, TypeError, ValueError):
+            nonce, issued = signer.loads(value)
+        except (BadData, TypeError, ValueError):
             return None
         if nonce in self._signed_out or not 0 <= self._clock.now() - issued < LASTS_S:
             return None
@@ -57,6 +64,12 @@ class Sessions:
         self._signed_out[session.nonce] = None
         while len(self._signed_out) > MAX_SIGNED_OUT:
             self._signed_out.popitem(last=False)
+
+
+def _values(cookies: str) -> list[str]:
+    """Those of our name. Not by the standard library, which stops at the first cookie that it does not like."""
+    pairs = [pair.strip().partition("=") for pair in cookies.split(";")]
+    return [value for name, _, value in pairs if name == COOKIE]
 
 
 def _signer(endpoint: str, token: Secret) -> URLSafeSerializer:

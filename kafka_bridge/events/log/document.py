@@ -8,6 +8,7 @@ import orjson
 
 from kafka_bridge.events.log.entry import Entry
 from kafka_bridge.events.log.query import Row
+from kafka_bridge.events.log.replaying import why_not
 
 # Of an event whose record was run again and again the last ones.
 MAX_RUNS: Final = 20
@@ -21,7 +22,7 @@ def iso_time(unix_s: float) -> str:
 
 
 def document_of(row: Row, *, whole: bool = False) -> Document:
-    """A row; `whole`: with the request's headers and body, as far as they are kept."""
+    """A row; `whole`: with the request's headers and body, as far as they are kept, and if it can be sent again."""
     entry = row.entry
     document: Document = {
         "id": entry.id,
@@ -56,6 +57,8 @@ def document_of(row: Row, *, whole: bool = False) -> Document:
             "body_encoding": entry.encoding or "text",
             "body_bytes": entry.body_bytes,
             "body_note": entry.note,
+            "replayable": not (reason := why_not(entry)),
+            "not_replayable_because": reason,
         }
     return document
 

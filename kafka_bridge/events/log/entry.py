@@ -39,6 +39,8 @@ class Entry(NamedTuple):
     `id` is the log's own: it sorts by time. `time` is unix seconds. `body` is text, or base64 where `encoding` says
     so; `body_bytes` is how long it was when it came, and `note` says why it is not here as it came. `attempt`,
     `ending` and `run_id` belong to a run, whose error is the `reason`. `missed`: so many like it were not recorded.
+    `record_format`, and the `attributes` of a CloudEvent as a JSON object, are there where the whole record can be made
+    from the entry.
     """
 
     id: str
@@ -70,6 +72,8 @@ class Entry(NamedTuple):
     run_id: str = ""
     replay_of: str = ""
     missed: int = 0
+    record_format: str = ""
+    attributes: str = ""
 
     @property
     def position(self) -> tuple[str, int, int] | None:

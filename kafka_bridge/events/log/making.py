@@ -6,6 +6,9 @@ Whatever is kept of the sender's own texts passes here: it is cut, and neither a
 from collections.abc import Callable, Sequence
 from typing import Final
 
+import orjson
+
+from kafka_bridge.events.envelope import BINARY, Event, format_of
 from kafka_bridge.events.log.entry import Entry, Kind
 from kafka_bridge.events.log.masking import MASK, MAX_TEXT_CHARS, Keeping
 from kafka_bridge.events.outcome import Outcome, Taken, Verdict
@@ -18,6 +21,8 @@ MIN_PART_CHARS: Final = 3
 # The events of one request that are recorded; the entry of the last one says how many more there were.
 MOST_OF_A_BATCH: Final = 200
 MAX_REASON_CHARS: Final = 1024
+# Of all attributes of a CloudEvent; one with more is recorded without them, and cannot be sent again.
+MAX_ATTRIBUTES_CHARS: Final = 4096
 _OK: Final = 200
 _NOTHING: Final = Inbound("", "")
 
@@ -44,7 +49,9 @@ def _entry(outcome: Outcome, taken: Taken | None, keeping: Keeping, entry_id: st
     key = record.key[:MAX_TEXT_CHARS].decode("utf-8", "replace") if record and record.key else ""
     reason = _reason(outcome) if error or outcome.reason else ""
     texts = (event_id, event_type, key, reason, content_type)
+    record_format, attributes = _form(event, record, secrets) if event and record and body.whole else ("", "")
     if body.masked or (secrets and _is_any_in(secrets, texts, headers)):
+        record_format, attributes = "", ""
         event_id, event_type, key, reason, content_type = (_clean(text, secrets, body.masked) for text in texts)
         headers = [(name, _clean(value, secrets, body.masked)) for name, value in headers]
     # By position: this is done for every webhook, and takes half as long.
@@ -74,6 +81,8 @@ def _entry(outcome: Outcome, taken: Taken | None, keeping: Keeping, entry_id: st
         error.status if error else outcome.reply.status if outcome.reply else _OK,
         round(outcome.duration_s * 1000, 1),
         missed=missed,
+        record_format=record_format,
+        attributes=attributes,
     )
 
 
@@ -104,6 +113,19 @@ def _kind(outcome: Outcome, taken: Taken | None) -> Kind:
     if taken.record is None:
         return Kind.DROPPED
     return Kind.DUPLICATE if taken.duplicate else Kind.ACCEPTED
+
+
+def _form(event: Event, record: Record, secrets: Sequence[str]) -> tuple[str, str]:
+    """What the record can be made of again, besides the entry's texts; nothing where some of it must not be kept."""
+    if record.key is not None and len(record.key) > MAX_TEXT_CHARS:
+        return "", ""
+    record_format = format_of(record)
+    if record_format != BINARY or not event.attributes:
+        return record_format, ""
+    texts = event.attributes.values()
+    if sum(map(len, texts)) > MAX_ATTRIBUTES_CHARS or _is_any_in(secrets, tuple(texts), ()):
+        return "", ""
+    return record_format, orjson.dumps(event.attributes).decode()
 
 
 def _value(outcome: Outcome, inbound: Inbound, record: Record | None) -> bytes:

@@ -53,13 +53,14 @@ class Notes:
 
 
 class Body(NamedTuple):
-    """A body as it is kept, and the values that were masked in it."""
+    """A body as it is kept, and the values that were masked in it. `whole`: it is what came, to the last byte."""
 
     text: str
     encoding: str
     size_bytes: int
     note: str
     masked: Sequence[str] = ()
+    whole: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,11 +92,11 @@ class Keeping:
     def body(self, raw: bytes, content_type: str, secrets: Sequence[str]) -> Body:
         """A body as it may be kept."""
         leaves: list[str] = []
-        size_bytes, note = len(raw), ""
+        size_bytes, note, came = len(raw), "", raw
         if self.paths and raw:
             found = self._masked(raw, content_type, leaves)
             if found is None:
-                return Body("", "", size_bytes, Notes.UNMASKABLE)
+                return Body("", "", size_bytes, Notes.UNMASKABLE, whole=False)
             raw = found
         if len(raw) > MAX_BODY_BYTES:
             note = Notes.CUT
@@ -106,12 +107,14 @@ class Keeping:
         except UnicodeDecodeError as error:
             # A character may have been cut in two.
             if not note or error.start < len(raw) - 3:
-                return Body(base64.b64encode(_without(raw, secrets)).decode(), BASE64, size_bytes, note, leaves)
+                kept = _without(raw, secrets)
+                return Body(base64.b64encode(kept).decode(), BASE64, size_bytes, note, leaves, whole=kept == came)
             text = raw[: error.start].decode()
+        whole = raw is came
         for secret in secrets:
             if secret in text:
-                text = text.replace(secret, MASK)
-        return Body(text, "", size_bytes, note, leaves)
+                text, whole = text.replace(secret, MASK), False
+        return Body(text, "", size_bytes, note, leaves, whole)
 
     def _masked(self, raw: bytes, content_type: str, leaves: list[str]) -> bytes | None:
         """The body with its values masked; None when that is not possible."""

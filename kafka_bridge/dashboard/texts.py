@@ -1,0 +1,273 @@
+"""The words of the pages, in English and Chinese. Pure.
+
+Words for what became of something are in `states`, names of settings in `labels`, what to do about a fault in `advice`,
+what to click at a vendor's in `senders`.
+"""
+
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Final
+
+from kafka_bridge.dashboard.words import Text
+
+TEXTS: Final[Mapping[str, Text]] = MappingProxyType(
+    {
+        # Everywhere.
+        "product": ("Kafka Bridge", "Kafka Bridge"),
+        "skip": ("Skip to content", "跳到正文"),
+        "views": ("Views", "视图"),
+        "events": ("Events", "事件"),
+        "consumer": ("Consumer", "消费者"),
+        "health": ("Health", "健康状况"),
+        "settings": ("Settings", "设置"),
+        "connect": ("Connect a sender", "接入发送方"),
+        "sign_out": ("Sign out", "退出登录"),
+        "unverified_sources": (
+            "Not verified: whoever knows the URL can write to Kafka through these sources (scheme “none”):",
+            "未验证：知道 URL 的任何人都能通过以下来源写入 Kafka（签名方案为 none）：",
+        ),
+        "none": ("none", "无"),
+        "unknown": ("unknown", "未知"),
+        # Signing in.
+        "sign_in": ("Sign in", "登录"),
+        "api_token": ("API token", "API 令牌"),
+        "sign_in_help": (
+            "It is the one in the endpoint's settings in Dify.",
+            "即 Dify 中该端点设置里的“API 令牌”。",
+        ),
+        "wrong_token": ("This is not the API token.", "API 令牌不正确。"),
+        "too_many": (
+            "Too many wrong tokens. Wait a few seconds before the next try.",
+            "错误次数过多，请等几秒再试。",
+        ),
+        "other_site": (
+            "The form came from another site, so it was not used. Sign in here.",
+            "该表单来自其他网站，未被采用。请在此处登录。",
+        ),
+        "no_token_title": ("The dashboard is switched off", "控制台未启用"),
+        "no_token": (
+            "Set “API token” in the endpoint's settings in Dify, then reload this page. It is the password for this "
+            "page and for the management paths.",
+            "请在 Dify 的端点设置中填写“API 令牌”，然后刷新本页。它是本页和管理接口的密码。",
+        ),
+        "made_token": ("A good one:", "可以这样生成："),
+        # When something is refused.
+        "to_dashboard": ("To the dashboard", "返回控制台"),
+        "sign_in_again": (
+            "You are not signed in any more, or the form is too old. Go to the dashboard, sign in, and try again.",
+            "登录已失效，或表单已过期。请返回控制台登录后重试。",
+        ),
+        # The list.
+        "filter": ("Filter", "筛选"),
+        "clear_filter": ("Clear", "清除"),
+        "source": ("Source", "来源"),
+        "type": ("Type", "类型"),
+        "outcome": ("Outcome", "结果"),
+        "text": ("Text", "文本"),
+        "since": ("From (UTC)", "起始（UTC）"),
+        "until": ("To (UTC)", "截止（UTC）"),
+        "any": ("any", "全部"),
+        "time": ("Time", "时间"),
+        "event": ("Event", "事件"),
+        "kafka": ("Kafka", "Kafka"),
+        "runs": ("Runs", "运行"),
+        "older": ("Older", "更早"),
+        "newest": ("Newest", "最新"),
+        "no_events": ("No events yet.", "还没有事件。"),
+        "no_matches": ("No event matches the filter.", "没有符合条件的事件。"),
+        "not_recorded": (
+            "No events are recorded: “Events to keep” is 0 in the endpoint's settings.",
+            "未记录事件：端点设置中的“保留的事件数”为 0。",
+        ),
+        "incomplete": ("This list may be incomplete: ", "列表可能不完整："),
+        "missed": ("{} more like it were not recorded", "另有 {} 条类似事件未记录"),
+        "missed_short": ("+{} not recorded", "另有 {} 条未记录"),
+        "live": ("live", "实时"),
+        "not_live": ("not live", "未连接"),
+        "news": ("New events: {}", "新事件：{}"),
+        "signed_out": ("Signed out: reload the page.", "已退出登录：请刷新页面。"),
+        "export": ("Export as NDJSON", "导出 NDJSON"),
+        # One event.
+        "back": ("All events", "全部事件"),
+        "scheme": ("Scheme", "签名方案"),
+        "verdict": ("Verdict", "验证结果"),
+        "reason": ("Reason", "原因"),
+        "answer": ("Answer to the sender", "对发送方的响应"),
+        "request": ("Request", "请求"),
+        "event_id": ("Event id", "事件 ID"),
+        "entry_id": ("Log entry", "日志条目"),
+        "id_signed": ("the id is signed by the sender", "ID 在签名范围内"),
+        "id_unsigned": ("the id is not signed by the sender", "ID 不在签名范围内"),
+        "replay_of": ("Sent again from", "重放自"),
+        "topic": ("Topic", "主题"),
+        "partition": ("Partition", "分区"),
+        "offset": ("Offset", "位移"),
+        "key": ("Key", "消息键"),
+        "duration": ("Duration", "耗时"),
+        "headers": ("Headers", "请求头"),
+        "headers_note": (
+            "Only headers without secrets are kept.",
+            "仅保留不含密钥的请求头。",
+        ),
+        "no_headers": ("None of its headers is kept.", "没有保留任何请求头。"),
+        "name": ("Name", "名称"),
+        "value": ("Value", "值"),
+        "body": ("Body", "正文"),
+        "no_body": ("There is no body.", "没有正文。"),
+        "body_cut": (
+            "Only its beginning is kept: it was {} bytes long.",
+            "仅保留开头部分：原长 {} 字节。",
+        ),
+        "body_unmaskable": (
+            "It is not kept: something in it is to be masked, and it cannot be parsed.",
+            "未保留：其中有需要脱敏的内容，但无法解析。",
+        ),
+        "body_hex": ("It is not UTF-8; shown as hex.", "不是 UTF-8 文本，以十六进制显示。"),
+        "bytes": ("{} bytes", "{} 字节"),
+        "attempt": ("Attempt", "尝试"),
+        "run_id": ("Run", "运行 ID"),
+        "error": ("Error", "错误"),
+        "no_runs": ("No run is recorded for it.", "没有运行记录。"),
+        "more_runs": ("{} older ones are not shown", "另有 {} 次更早的运行未显示"),
+        "timeline": ("Timeline", "时间线"),
+        "step_received": ("Received from {}", "收到来自 {} 的请求"),
+        "step_answered": ("Answered {} after {}", "响应 {}，耗时 {}"),
+        "step_acknowledged": ("Acknowledged by Kafka at {}", "Kafka 已确认：{}"),
+        "step_run": ("Run, attempt {}", "运行，第 {} 次尝试"),
+        "step_dead": ("Dead-lettered after attempt {}", "第 {} 次尝试后转入死信"),
+        "step_again": ("Came again", "再次收到"),
+        "step_replayed": ("Sent again by a person", "由人工重放"),
+        # Sending again.
+        "replay_button": ("Replay", "重放"),
+        "confirm": ("Confirm", "确认"),
+        "cancel": ("Cancel", "取消"),
+        "replay_title": ("Send this event again", "重新发送此事件"),
+        "replay_help": (
+            "The body that is kept is sent again with the same event id. Whoever has had it already gets it twice.",
+            "将用相同的事件 ID 再次发送所保留的正文。已处理过它的消费方会再次收到。",
+        ),
+        "to_kafka": (
+            "To Kafka: a new record in {}, with the header replayed-from",
+            "写入 Kafka：在 {} 中新增一条带有 replayed-from 标头的记录",
+        ),
+        "to_its_topic": ("its topic", "原主题"),
+        "to_workflow": (
+            "To the workflow: the app runs once for it, and nothing is written to Kafka",
+            "交给工作流：应用运行一次，不写入 Kafka",
+        ),
+        "done_replayed": ("It was sent again. This is the new entry.", "已重新发送。这是新的条目。"),
+        "done_run": ("The app has run for it.", "应用已为其运行。"),
+        "not_replayable_kind": (
+            "Only events that were verified can be sent again.",
+            "只有通过验证的事件才能重放。",
+        ),
+        "not_replayable_body": (
+            "It cannot be sent again: its body is not kept whole.",
+            "无法重放：没有保留完整正文。",
+        ),
+        # The consumer.
+        "not_available": (
+            "This process knows nothing of a consumer.",
+            "此进程没有消费者信息。",
+        ),
+        "state": ("State", "状态"),
+        "resident": ("Resident consumer", "常驻消费者"),
+        "group": ("Consumer group", "消费者组"),
+        "topics": ("Topics", "主题"),
+        "lag": ("Lag", "积压"),
+        "in_flight": ("In flight", "运行中"),
+        "waiting": ("Waiting", "等待中"),
+        "blocked": ("Blocked", "受阻"),
+        "circuit": ("Intake is paused", "已暂停接收"),
+        "trouble": ("Trouble", "故障"),
+        "dead_letter_topic": ("Dead-letter topic", "死信主题"),
+        "result_topic": ("Result topic", "结果主题"),
+        "assignment": ("Assignment", "分区分配"),
+        "position": ("Position", "位置"),
+        "no_assignment": (
+            "No partition is assigned to this process now. Partitions are assigned while a window is open (/consume).",
+            "当前没有分配分区。只有消费窗口（/consume）打开时才会分配。",
+        ),
+        "dead_letters": ("Recent dead letters", "最近的死信"),
+        "failed_runs": ("Recent failed runs", "最近失败的运行"),
+        "no_dead_letters": ("None in the event log.", "事件日志中没有。"),
+        "show_all": ("Show all", "查看全部"),
+        "more_partitions": ("{} more partitions are not shown", "另有 {} 个分区未显示"),
+        # Health.
+        "all_well": ("Nothing is wrong.", "一切正常。"),
+        "wrong": ("What is wrong", "问题"),
+        "surprises": ("What works, and may surprise", "可用，但需留意"),
+        "storage": ("Event log", "事件日志"),
+        "fix": ("Settings to look at", "相关设置"),
+        "library_says": ("The client library says", "客户端库的信息"),
+        "check_again": ("Check again", "重新检查"),
+        "sources": ("Sources", "来源"),
+        "settings_invalid": ("settings invalid", "设置无效"),
+        "short_token": (
+            "It is shorter than {} characters, and a token that can be guessed opens this page. Take 32 random ones.",
+            "短于 {} 个字符，可能被猜中。请使用 32 个随机字符。",
+        ),
+        "storage_advice": (
+            "Webhooks are not affected. Events that could not be written wait for a later request.",
+            "Webhook 不受影响。未能写入的事件会等待后续请求再写入。",
+        ),
+        # Settings.
+        "set": ("set", "已设置"),
+        "not_set": ("not set", "未设置"),
+        "invalid": ("invalid: see Health", "无效：见“健康状况”"),
+        "settings_help": (
+            "They are changed in Dify, in the endpoint's form. Secrets are never shown.",
+            "请在 Dify 的端点表单中修改。密钥从不显示。",
+        ),
+        "routes": ("Routes", "路由"),
+        "secret": ("Secret", "密钥"),
+        "options": ("Options", "选项"),
+        # Connecting a sender.
+        "connect_help": (
+            "Where each sender delivers, and what to paste where.",
+            "各发送方的投递地址，以及在哪里粘贴什么。",
+        ),
+        "url": ("URL", "URL"),
+        "copy_button": ("Copy", "复制"),
+        "copied": ("Copied", "已复制"),
+        "url_as_seen": (
+            "The URL is as you reached this page. If senders reach Dify under another address, set “Public URL”.",
+            "该 URL 取自您访问本页的地址。如果发送方使用其他地址访问 Dify，请填写“公开 URL”。",
+        ),
+        "url_unknown": (
+            "The address of this endpoint is not known: set “Public URL”.",
+            "无法得知本端点的地址：请填写“公开 URL”。",
+        ),
+        "where": ("At the sender", "在发送方"),
+        "proof_header": ("Header with the proof", "携带凭证的请求头"),
+        "paste_into": ("It belongs into “{}”, under “{}”.", "填写到“{}”中的“{}”。"),
+        "paste_into_own": ("It belongs into “{}”.", "填写到“{}”。"),
+        "read_from": ("Read from", "读取自"),
+        "type_from": ("type: {}", "类型：{}"),
+        "id_from": ("id: {}", "ID：{}"),
+        "digest": ("none, so a digest", "无，使用摘要"),
+        "untyped": ("none", "无"),
+        "or_else": (", else ", "，否则 "),
+        "not_configured": ("It cannot work yet:", "尚不可用："),
+        "test_button": ("Send a test event", "发送测试事件"),
+        "test_help": (
+            "Writes an event of the type kafka-bridge.test along this source's routes, signed by nobody but you.",
+            "沿此来源的路由写入一条 kafka-bridge.test 类型的事件。",
+        ),
+        "test_sent": (
+            "The test event was sent; it is not recorded, as “Events to keep” is 0.",
+            "测试事件已发送；由于“保留的事件数”为 0，没有记录。",
+        ),
+        "no_sources": (
+            "No source can take webhooks yet. See Health.",
+            "还没有可用的来源，请查看“健康状况”。",
+        ),
+        "try_it": ("Try it from a terminal", "在终端中尝试"),
+        # Times.
+        "now": ("just now", "刚刚"),
+        "seconds_ago": ("{} s ago", "{} 秒前"),
+        "minutes_ago": ("{} min ago", "{} 分钟前"),
+        "hours_ago": ("{} h ago", "{} 小时前"),
+        "days_ago": ("{} d ago", "{} 天前"),
+    }
+)
