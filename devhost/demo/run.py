@@ -11,6 +11,7 @@ from rich.console import Console
 
 from devhost.demo import workflow
 from devhost.demo.checks import Checks
+from devhost.demo.dashboard import Dashboard
 from devhost.demo.records import SHORT_FETCH
 from devhost.demo.webhooks import Webhooks, deliveries
 from devhost.demo.workflow import Workflow, triage
@@ -42,14 +43,17 @@ def run_demo(console: Console, *, once: bool, port: int, bootstrap: str) -> int:
         endpoints={HOOK: settings}, apps={"triage": triage}, port=0 if once else port, bootstrap=bootstrap
     ) as host:
         checks = Checks(console)
-        Webhooks(console, checks, url=host.url(HOOK), bootstrap=host.bootstrap, keys=keys).run()
+        webhooks = Webhooks(console, checks, url=host.url(HOOK), bootstrap=host.bootstrap, keys=keys)
+        webhooks.run()
         Workflow(
             console, checks, url=host.url(HOOK), bootstrap=host.bootstrap, token=token, secret=keys[workflow.SOURCE]
         ).run()
+        Dashboard(console, checks, url=host.url(HOOK), token=token, events=webhooks.sent).run()
         passed, failed = checks.passed, checks.failed
         if not once:
             console.print(f"\n{passed} checks passed, {len(failed)} failed")
             console.print(_try_it(host, keys["shop"], token), markup=False)
+            console.print(f"[bold]Dashboard[/]  {host.url(HOOK)}/\n[bold]API token[/]  {token}")
             _wait_for_ctrl_c()
     if once:
         console.print(f"{passed} checks passed, {len(failed)} failed")
