@@ -39,7 +39,7 @@ class Health:
             status=status,
             storage=storage,
             problems=hook.problems,
-            warnings={name: source.warnings for name, source in hook.sources.items()},
+            warnings=[f"{name}: {warning}." for name, source in hook.sources.items() for warning in source.warnings],
             sources={name: source.scheme_id for name, source in hook.sources.items()},
             error=error,
             # What the library refuses is not among the hook's problems; what left the hook without a cluster is.
