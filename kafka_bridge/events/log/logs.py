@@ -62,7 +62,7 @@ class EventLogs:
     def ran(self, endpoint: str, ran: Ran) -> None:
         found = self._logs.get(endpoint)
         if found is not None and found[1].keep:
-            found[0].add(entry_of_run(ran, found[0].next_id))
+            found[0].add(entry_of_run(ran, found[1], found[0].next_id))
 
     def _make(self, endpoint: str) -> EventLog:
         while len(self._logs) >= MAX_LOGS and (gone := self._least_used()):

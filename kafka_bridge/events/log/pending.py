@@ -29,11 +29,6 @@ class Pending:
         """All that are not written, those included that are being written."""
         return [*self._taken, *self._entries]
 
-    @property
-    def oldest_at(self) -> float:
-        """When the one that waits for the longest time came, unix seconds; infinity when none waits."""
-        return self._entries[0].time if self._entries else float("inf")
-
     def add(self, entry: Entry, *, keep: int, room_bytes: int = MAX_PENDING_BYTES) -> None:
         """Let one more wait. When there are too many, the oldest go."""
         self._entries.append(entry)

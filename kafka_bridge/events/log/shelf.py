@@ -94,8 +94,9 @@ class Shelf:
                 self.store.delete(key)
                 self._dirty = False
             self.store.set(key, value)
-        except StorageFailed as failed:
-            if failed.unknown:
+        except BaseException as failed:
+            if not isinstance(failed, StorageFailed) or failed.unknown:
+                # Also when the greenlet is killed.
                 self.condemned[place] = now + LATE_S
                 self._next += 1
                 self._holes += 1
@@ -103,8 +104,8 @@ class Shelf:
             else:
                 # What is over quota is written all the same, and not counted.
                 self._dirty = True
-            if failed.full:
-                self._room_bytes = max(MIN_BYTES, min(self._room_bytes, self.size_bytes) * 3 // 4)
+                if failed.full:
+                    self._room_bytes = max(MIN_BYTES, min(self._room_bytes, self.size_bytes) * 3 // 4)
             raise
         self._next += 1
         self._holes = 0

@@ -1,17 +1,18 @@
 """The log over a store that fails, hangs, loses answers, and is left by processes that are killed."""
 
+import contextlib
 import random
 
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from kafka_bridge.events.log.log import GROUP, GROUP_S, RETRY_S
+from kafka_bridge.events.log.log import DEFECT, GROUP, GROUP_S, RETRY_S
 from kafka_bridge.events.log.shelf import LATE_S, MAX_BYTES
 from tests.brokers import SOAK
-from tests.events.log.stores import Disk, Killed, ModelStore, Process, Time
+from tests.events.log.stores import CutOff, Disk, Killed, ModelStore, Process, Time
 
-FATES = ("ok", "ok", "ok", "ok", "ok", "failed", "lost", "hung", "late", "full")
+FATES = ("ok", "ok", "ok", "ok", "ok", "failed", "lost", "hung", "late", "full", "cut off")
 KILLS = ("killed before", "killed after")
 
 
@@ -49,6 +50,8 @@ class World:
         self.pass_time(self.random.choice((0.01, 0.3, 2.0, 40.0, 700.0)))
         try:
             self.acknowledged |= process.flush()
+        except CutOff:
+            pass
         except Killed:
             # The platform starts another one some seconds later.
             self.happen()
@@ -316,6 +319,107 @@ def test_a_writer_that_is_cut_off_hands_on():
     process.store.fate = lambda _operation: "ok"
 
     assert len(process.flush()) == 1
+
+
+@pytest.mark.parametrize("cut", ["set", "delete"])
+@pytest.mark.parametrize("times", [1, 2, 5])
+def test_what_was_cut_off_and_happens_later_undoes_nothing(cut, times):
+    disk, time = Disk(), Time()
+    process = Process(disk, time, "0a0b0c0d", keep=100_000)
+    acknowledged: set[str] = set()
+    for number in range(200):
+        left = times if number % 10 == 0 else 0
+
+        def fate(operation):
+            nonlocal left
+            left -= operation == cut
+            return "cut off" if operation == cut and left >= 0 else "ok"
+
+        process.store.fate = fate
+        process.add(number)
+        for _ in range(times + 1):
+            with contextlib.suppress(CutOff):
+                acknowledged |= process.flush()
+        time.at += 61.0
+        while disk.late and number % 10 == 4:
+            # Some minutes later.
+            disk.late.pop(0)()
+
+    assert len(acknowledged) > 150
+    assert acknowledged <= {entry.id for entry in Process(disk, time, "0000000f", keep=100_000).seen()}
+
+
+@pytest.mark.parametrize("fate", ["hung", "late", "lost"])
+def test_a_store_that_does_not_answer_is_asked_before_it_is_written_to_again(fate):
+    disk, time = Disk(), Time()
+    process = Process(disk, time, "0a0b0c0d")
+    process.add(0)
+    process.flush()
+    process.store.calls.clear()
+    process.store.fate = lambda _operation: fate
+    for number in range(100):
+        process.add(number)
+        process.log.flush(process.store, until=time.at + 0.25)
+        time.at += 1.0
+
+    assert process.store.calls[:2] == ["set", "get"]
+    assert process.store.calls.count("set") == 1
+
+    process.store.fate = lambda _operation: "ok"
+    time.at += RETRY_S[-1]
+    process.log.flush(process.store, until=time.at + 0.25)
+
+    assert (process.log.trouble, len(process.log.pending)) == ("", 0)
+
+
+def test_trouble_is_told_until_something_is_written():
+    process = Process(Disk(), time := Time(), "0a0b0c0d")
+    process.store.fate = lambda operation: "failed" if operation == "set" else "ok"
+    for number in range(20):
+        process.add(number)
+        process.flush()
+        assert process.log.trouble == "storage has failed"
+        time.at += 7.0
+
+
+def test_a_defect_is_not_run_into_by_every_request(monkeypatch):
+    process = Process(Disk(), Time(), "0a0b0c0d")
+    process.add(1)
+    monkeypatch.setattr(process.log.shelf, "commit", None)
+    with pytest.raises(TypeError):
+        process.flush()
+
+    process.log.flush(process.store, until=1.0)
+
+    assert process.log.trouble == DEFECT
+    assert len(process.log.pending) == 1
+
+
+def test_whoever_ends_last_is_told_when_the_writer_has_ended():
+    time = Time()
+    process = Process(Disk(), time, "0a0b0c0d")
+    process.add(0)
+    process.flush()
+    process.add(1)
+    process.log.began()
+    told = []
+
+    def meanwhile(_operation):
+        process.store.fate = lambda _operation: "ok"
+        assert not process.log.needs("other"), "another request is open"
+        assert process.log.needs("me")
+        process.log.ended()
+        assert not process.log.needs("other"), "nothing is left to do"
+        process.add(2)
+        assert process.log.needs("other")
+        process.log.follow(lambda: told.append(process.log.needs("other")))
+        return "failed"
+
+    process.store.fate = meanwhile
+    process.log.flush(process.store, until=time.at + 0.25, who="me", urgent=True)
+
+    assert told == [False]
+    assert len(process.log.pending) == 2
 
 
 def test_what_waits_is_bounded_and_the_oldest_go():
