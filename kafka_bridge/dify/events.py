@@ -61,7 +61,7 @@ class Events:
     def page(self, call: Call, wanted: Filter, *, cursor: str = "", limit: int = DEFAULT_LIMIT) -> Page:
         """A page of the endpoint's log."""
         # A look may be the only request that comes for long.
-        self._recorder.keep_up(call)
+        self._recorder.catch_up(call)
         return self._reader.query(
             self._recorder.log(call), self._recorder.store(call), wanted, cursor=cursor, limit=limit
         )

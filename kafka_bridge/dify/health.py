@@ -62,7 +62,7 @@ class Health:
         """No reason not to take webhooks, and none to be silent."""
         if not call.hook.settings.keep_events:
             return UNUSED
-        self._recorder.keep_up(call, RECORD_S)
+        self._recorder.catch_up(call, RECORD_S)
         return self._recorder.log(call).trouble or OK
 
 

@@ -71,13 +71,14 @@ class EventRecorder:
         return recording
 
     def keep_up(self, call: Call, within_s: float = PATIENT_S) -> None:
-        """Write what has come together, in a request that is not a sender's or is open for long. Raises nothing."""
-        try:
-            log = self.log(call)
-        except Exception as error:  # noqa: BLE001 - see the module's docstring
-            self._report(error)
-        else:
+        """Write what has come together while a request is open for long. Raises nothing."""
+        if (log := self._opened(call)) is not None:
             self._flush(call, log, within_s, self._clock.monotonic())
+
+    def catch_up(self, call: Call, within_s: float = PATIENT_S) -> None:
+        """The same in the request of somebody who looks, and should not see the trouble of half a minute ago."""
+        if (log := self._opened(call)) is not None:
+            self._flush(call, log, within_s, self._clock.monotonic(), urgent=log.may_retry)
 
     def log(self, call: Call) -> EventLog:
         """The log of the call's endpoint."""
@@ -88,32 +89,37 @@ class EventRecorder:
         return SessionStore(call.storage, self._loop, self._clock, until=self._clock.monotonic() + within_s)
 
     def _began(self, call: Call) -> EventLog | None:
-        try:
-            log = self.log(call)
+        log = self._opened(call)
+        if log is not None:
             log.began()
+        return log
+
+    def _opened(self, call: Call) -> EventLog | None:
+        try:
+            return self.log(call)
         except Exception as error:  # noqa: BLE001 - see the module's docstring
             self._report(error)
             return None
-        return log
 
-    def _flush(self, call: Call, log: EventLog, within_s: float, began_at: float) -> None:
+    def _flush(self, call: Call, log: EventLog, within_s: float, began_at: float, *, urgent: bool = False) -> None:
         try:
-            self._write(call, log, self._clock.monotonic() + within_s, began_at)
+            self._write(call, log, self._clock.monotonic() + within_s, began_at, urgent=urgent)
         except Exception as error:  # noqa: BLE001 - see the module's docstring
             self._report(error)
 
-    def _write(self, call: Call, log: EventLog, until: float, began_at: float) -> None:
-        handed_on = log.needs(call.storage)
-        if handed_on and not self._follow(log, until):
-            return
-        if not len(log.pending) or not (log.due or handed_on):
+    def _write(self, call: Call, log: EventLog, until: float, began_at: float, *, urgent: bool) -> None:
+        if log.needs(call.storage):
+            if not self._follow(log, until):
+                return
+            urgent = True
+        if not len(log.pending) or not (urgent or log.due):
             return
         # In a session that nobody listens to any more nothing is written, and a write without an answer is costly.
         suspect = log.doubtful or self._clock.monotonic() - began_at > FRESH_S
         if suspect and not answers(call.ask, self._loop, min(ASK_S, until - self._clock.monotonic())):
             return
         left_s = until - self._clock.monotonic()
-        log.flush(self.store(call, left_s), until=until, who=call.storage, urgent=handed_on)
+        log.flush(self.store(call, left_s), until=until, who=call.storage, urgent=urgent)
 
     def _follow(self, log: EventLog, until: float) -> bool:
         """Wait until whoever writes has ended; whether there is something left to do, and time for it."""

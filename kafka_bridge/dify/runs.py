@@ -128,4 +128,5 @@ def ran(payload: Payload, ended: Ended, *, time: float, attempt: int = 1, dead_l
         time=time,
         dead_lettered=dead_lettered,
         text=payload.text,
+        content_type=payload.header("content-type") or "",
     )

@@ -199,7 +199,6 @@ def broken(monkeypatch, target):
     [
         "kafka_bridge.events.log.logs.EventLogs.open",
         "kafka_bridge.events.log.logs.entries_of",
-        "kafka_bridge.events.log.log.EventLog.began",
         "kafka_bridge.events.log.log.EventLog.add",
         "kafka_bridge.events.log.log.EventLog.flush",
         "kafka_bridge.events.log.log.EventLog.needs",

@@ -12,7 +12,7 @@ from typing import Final
 from kafka_bridge.clock import Clock
 from kafka_bridge.events.log.entry import Entry, Ids
 from kafka_bridge.events.log.pending import MAX_PENDING_BYTES, Pending
-from kafka_bridge.events.log.segments import Keys
+from kafka_bridge.events.log.segments import MAX_SEGMENT_BYTES, Keys
 from kafka_bridge.events.log.shelf import Shelf, Steps
 from kafka_bridge.events.log.store import StorageFailed, Store
 from kafka_bridge.events.log.writers import Writers
@@ -25,6 +25,9 @@ FRESH_S: Final = 0.5
 # Of work that is not urgent a request does so much after its commit; the first of a process does what it has time for.
 STEPS: Final = 3
 RETRY_S: Final = (0.5, 1.0, 2.0, 4.0, 8.0, 15.0, 30.0)
+# Of a store that is full less is asked for at once, and soon again: the log makes room for itself.
+FULL_S: Final = 2.0
+PORTION_BYTES: Final = 64 * 1024
 DEFECT: Final = "the event log itself has failed: the plugin's log says where"
 
 
@@ -66,8 +69,10 @@ class EventLog:
         self._began_at = 0.0
         self._waits_since = 0.0
         self._failed = 0
+        self._failed_at = 0.0
         self._retry_at = 0.0
         self._full = False
+        self._portion_bytes = MAX_SEGMENT_BYTES
         self._entering = _Job(self.writers.enter)
         self._tidying = _Job(self._tidy)
         self._tidied = False
@@ -119,6 +124,10 @@ class EventLog:
         except StorageFailed as failed:
             self.failed(str(failed))
             self._full, self.doubtful = failed.full, failed.unknown
+            if failed.full:
+                self._tidying.drop()
+                self._portion_bytes = PORTION_BYTES
+                self._retry_at = min(self._retry_at, self._clock.monotonic() + FULL_S)
         except Exception:
             # Not every request is to fall over it, and fill the logs.
             self.failed(DEFECT)
@@ -142,7 +151,8 @@ class EventLog:
         """The store does not work: the next attempt is later."""
         self.trouble = self.last_error = reason
         self.counters.failures += 1
-        self._retry_at = self._clock.monotonic() + RETRY_S[min(self._failed, len(RETRY_S) - 1)]
+        self._failed_at = self._clock.monotonic()
+        self._retry_at = self._failed_at + RETRY_S[min(self._failed, len(RETRY_S) - 1)]
         self._failed += 1
 
     @property
@@ -154,6 +164,11 @@ class EventLog:
         if not self._open or now - self._began_at > FRESH_S:
             return True
         return len(self.pending) >= min(GROUP, self.keep) or now - self._waits_since > GROUP_S
+
+    @property
+    def may_retry(self) -> bool:
+        """Whether the last failure is long enough ago for somebody who wants to know how it is now."""
+        return bool(self.trouble) and self._clock.monotonic() >= self._failed_at + RETRY_S[0]
 
     # What the leader does.
 
@@ -174,12 +189,13 @@ class EventLog:
         self._full = False
         while len(self.pending) and store.has_time:
             self._commit()
-            if not self.due:
+            tight = self._portion_bytes < MAX_SEGMENT_BYTES
+            if not self.due or (tight and not self._tidying.go(store)):
                 break
         self._tidied = self._tidying.go(store, STEPS if self._tidied else None) or self._tidied
 
     def _commit(self) -> None:
-        rows = self.pending.take()
+        rows = self.pending.take(self._portion_bytes)
         try:
             self.shelf.commit(rows, now=self._clock.now())
         except BaseException:
@@ -189,13 +205,15 @@ class EventLog:
         self.counters.commits += 1
         self.counters.written += self.pending.settle()
         self.trouble, self._failed = "", 0
+        if not len(self.pending):
+            self._portion_bytes = min(MAX_SEGMENT_BYTES, 2 * self._portion_bytes)
 
     def _tidy(self) -> Steps:
         if self.writers.adopts:
             yield from self.writers.adopt()
         now = self._clock.now()
         if self.shelf.untidy(self.keep, now):
-            yield from self.shelf.tidy(self.keep, now)
+            yield from self.shelf.tidy(self.keep, now, merges=not self._full)
 
 
 class _Job:

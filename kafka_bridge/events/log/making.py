@@ -85,7 +85,7 @@ def _entry(outcome: Outcome, taken: Taken | None, keeping: Keeping, entry_id: st
 
 def entry_of_run(ran: Ran, keeping: Keeping, next_id: Callable[[], str]) -> Entry:
     """What the log holds of a run. Its error is the app's own text, which may quote what the app was given."""
-    secrets, masked = keeping.every_secret, keeping.hidden(ran.text)
+    secrets, masked = keeping.every_secret, keeping.hidden(ran.text, ran.content_type)
     event_id, event_type, error, run_id = (
         _clean(str(whole(text)), secrets, masked)
         for text in (ran.event_id, ran.event_type or "", ran.error, ran.run_id)

@@ -92,11 +92,11 @@ class Keeping:
         """What must not be kept of anything: for what is rare enough to be searched for all of them."""
         return tuple(dict.fromkeys(secret for own in self.secrets.values() for secret in own))
 
-    def hidden(self, text: str) -> Sequence[str]:
+    def hidden(self, text: str, content_type: str) -> Sequence[str]:
         """The values that are masked in a text that is not kept itself."""
         leaves: list[str] = []
         if self.paths and text:
-            self._masked(text.encode("utf-8", "replace"), "", leaves)
+            self._masked(text.encode("utf-8", "replace"), content_type, leaves)
         return leaves
 
     def body(self, raw: bytes, content_type: str, secrets: Sequence[str]) -> Body:
@@ -157,7 +157,7 @@ class Keeping:
             return None
         masked = []
         for name, value in fields:
-            if [name] in [[*path] for path in self.paths]:
+            if _is_at(name, self.paths):
                 leaves.append(value)
                 masked.append((name, MASK))
             elif value.lstrip()[:1] in {"{", "["}:
@@ -187,6 +187,15 @@ def _forms(secret: str) -> Iterable[str]:
         yield escaped.replace("/", "\\/")
     yield quote(secret, safe="")
     yield quote_plus(secret)
+
+
+def _is_at(name: str, paths: Iterable[Sequence[str]]) -> bool:
+    """Whether a form's field stands at one of the paths: `a.b`, or `a[b]`, as forms with parts have it."""
+    parts = name.replace("]", "").replace("[", ".").split(".")
+    return any(
+        len(path) == len(parts) and all(step in {"*", part} for step, part in zip(path, parts, strict=True))
+        for path in paths
+    )
 
 
 def _without(raw: bytes, secrets: Sequence[str]) -> bytes:

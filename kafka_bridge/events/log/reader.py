@@ -73,6 +73,8 @@ class Reader:
 
     def query(self, log: EventLog, store: Store, wanted: Filter, *, cursor: str = "", limit: int = 100) -> Page:
         """A page of the log. Raises nothing: what cannot be read is told in the page."""
+        if not log.keep:
+            return Page(())
         seen = self._see(log, store, wanted.below(cursor))
         rows, more = page_of(self._kept(log, seen), wanted, cursor=cursor, limit=limit)
         following = rows[-1].entry.id if more else seen.floor
@@ -81,6 +83,8 @@ class Reader:
 
     def find(self, log: EventLog, store: Store, entry_id: str) -> Row | None:
         """One entry whole, with its runs. Raises StorageFailed."""
+        if not log.keep:
+            return None
         waiting = next((entry for entry in log.pending.entries if entry.id == entry_id), None)
         whole = waiting or self._whole(log, store, [entry_id]).get(entry_id)
         if whole is None:

@@ -7,8 +7,9 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from kafka_bridge.events.log.log import DEFECT, GROUP, GROUP_S, RETRY_S
+from kafka_bridge.events.log.log import DEFECT, FULL_S, GROUP, GROUP_S, RETRY_S
 from kafka_bridge.events.log.shelf import LATE_S, MAX_BYTES
+from kafka_bridge.events.log.store import StorageFailed
 from tests.brokers import SOAK
 from tests.events.log.stores import CutOff, Disk, Killed, ModelStore, Process, Time
 
@@ -226,6 +227,88 @@ def test_a_store_that_is_full_makes_the_log_shorter_and_not_silent():
     assert disk.size_bytes < quota * 1.1
     assert process.seen()[0].event_id == "e-599"
     assert process.log.trouble == ""
+
+
+class Quota(ModelStore):
+    """A store with a quota, which counts as the daemon does: what is refused is there, and not counted."""
+
+    room = 700_000
+    used = 0
+
+    def set(self, key: str, value: bytes) -> None:
+        self.calls.append("set")
+        difference = len(value) - len(self.disk.values.get(key, b""))
+        self.disk.set(key, value)
+        if self.used + difference > self.room:
+            raise StorageFailed("the plugin's storage is full", full=True)
+        self.used += difference
+
+    def delete(self, key: str) -> None:
+        self.used -= len(self.disk.values.get(key, b""))
+        super().delete(key)
+
+
+def within(quota, *, group=1):
+    """A process whose store is full after some dozens of events, and how to send it some more."""
+    time = Time()
+    process = Process(Disk(), time, "0a0b0c0d", keep=100_000)
+    process.store = Quota(process.store.disk, time=time)
+    process.store.room = quota
+    noise, sent = random.Random(1), iter(range(1_000_000))
+
+    def send(count, every_s=0.1):
+        for number in range(count):
+            process.add(next(sent), body=noise.randbytes(6_000).hex())
+            if number % group == group - 1:
+                process.log.flush(process.store, until=time.at + 0.25)
+            time.at += every_s
+
+    return process, send
+
+
+@pytest.mark.parametrize("group", [1, 30])
+@pytest.mark.parametrize("quota", [350_000, 700_000, 3_000_000])
+def test_within_any_quota_the_newest_events_are_there_and_trouble_is_soon_over(quota, group):
+    process, send = within(quota, group=group)
+    send(900)
+    shares = []
+    for _ in range(20):
+        send(30)
+        process.time.at += 3.0
+        process.flush()
+        found = process.seen()
+        assert process.log.trouble == ""
+        assert found[0].event_id == f"e-{process.log.counters.recorded - 1}"
+        shares.append(sum(len(entry) for entry in process.store.disk.values.values()) / quota)
+
+    # Not much of what there is room for is given away.
+    assert min(shares) > 0.3
+    # The daemon writes what it refuses, and does not count it.
+    assert max(shares) < 1.6
+    assert process.log.counters.failures < 100
+
+
+def test_where_others_use_all_the_room_the_log_goes_on_within_what_it_had():
+    process, send = within(3_000_000)
+    send(150)
+    process.store.room = process.store.used
+    send(300)
+    process.time.at += 3.0
+    send(1)
+
+    assert process.log.trouble == ""
+    assert [entry.event_id for entry in process.seen()][:50] == [f"e-{number}" for number in range(450, 400, -1)]
+
+
+def test_a_store_that_is_full_is_not_written_to_by_every_request():
+    process, send = within(3_000_000)
+    send(20)
+    process.store.room = -1_000_000_000
+    calls = len(process.store.calls)
+    send(600)
+
+    assert len(process.store.calls) - calls < 60 / FULL_S * 6
+    assert process.log.trouble == "the plugin's storage is full"
 
 
 # Group commit.
