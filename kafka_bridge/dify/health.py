@@ -17,6 +17,8 @@ from kafka_bridge.settings.table import SETTINGS
 
 # Probes give up after a few seconds; a cluster that is away is known within about one.
 CHECK_S: Final = 3.0
+# The same for what waits to be recorded: a probe may be the only request that comes.
+RECORD_S: Final = 1.0
 
 
 class Health:
@@ -66,6 +68,7 @@ class Health:
         """No reason not to take webhooks, and none to be silent."""
         if not call.hook.settings.keep_events:
             return UNUSED
+        self._recorder.catch_up(call, RECORD_S)
         return self._recorder.log(call).trouble or OK
 
 

@@ -132,13 +132,16 @@ def to_row(entry: Entry) -> bytes:
         return orjson.dumps([*entry])
     except orjson.JSONEncodeError:
         # Half a character, which a sender's text may hold where it was not decoded strictly.
-        return orjson.dumps([_whole(value) for value in entry])
+        return orjson.dumps([whole(value) for value in entry])
 
 
-def _whole(value: object) -> object:
+def whole(value: object) -> object:
+    """A value without half characters: with them no JSON can be made of it."""
     if isinstance(value, str):
-        return value.encode("utf-8", "replace").decode()
-    return [_whole(each) for each in value] if isinstance(value, list | tuple) else value
+        return value if value.isascii() else value.encode("utf-8", "replace").decode()
+    if isinstance(value, dict):
+        return {name: whole(each) for name, each in value.items()}
+    return [whole(each) for each in value] if isinstance(value, list | tuple) else value
 
 
 def from_row(row: bytes, fields: Sequence[str] = FIELDS) -> Entry | None:

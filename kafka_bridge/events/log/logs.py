@@ -65,7 +65,7 @@ class EventLogs:
     def ran(self, endpoint: str, ran: Ran) -> None:
         found = self._logs.get(endpoint)
         if found is not None and found[1].keep:
-            self.add(endpoint, entry_of_run(ran, found[0].next_id))
+            self.add(endpoint, entry_of_run(ran, found[1], found[0].next_id))
 
     def add(self, endpoint: str, entry: Entry) -> None:
         """Record one, in a log that is open."""

@@ -186,7 +186,7 @@ def test_an_event_without_a_topic_is_refused():
 
 
 def test_a_run_is_refused():
-    entry = entry_of_run(Ran("e", None, "t", 1, 2, 1, "failed", "r", "", 1.0, NOW), lambda: "0" * 24)
+    entry = entry_of_run(Ran("e", None, "t", 1, 2, 1, "failed", "r", "", 1.0, NOW), KEEPING, lambda: "0" * 24)
 
     assert "a run" in refusal(entry)
 
