@@ -206,7 +206,7 @@ def _timeline(entry: Entry, runs: Sequence[Entry], related: Sequence[Row], now: 
     moments = [*_own(entry, words), *(_of_run(run, words) for run in runs)]
     for row in [row for row in related if row.entry.id != entry.id][:MAX_RELATED]:
         other = row.entry
-        text = words["step_replayed" if other.kind == Kind.REPLAY else "step_again"]
+        text = _arrival(other, words) if other.time <= entry.time or other.kind == Kind.REPLAY else words["step_again"]
         moments.append((other.time, badge(word_of(other), words), text, place(other), link_to("event", id=other.id)))
     return [
         Step(when(time, now, words), shown, text, detail, link)
@@ -214,12 +214,17 @@ def _timeline(entry: Entry, runs: Sequence[Entry], related: Sequence[Row], now: 
     ]
 
 
+def _arrival(entry: Entry, words: Words) -> str:
+    """How it came."""
+    source = one_line(entry.source) or words["unknown"]
+    return words["step_replayed"] if entry.kind == Kind.REPLAY else words["step_received"].format(source)
+
+
 def _own(entry: Entry, words: Words) -> Sequence[_Moment]:
     """What happened within the request itself."""
     if entry.kind in RUNS:
         return ()
-    source = one_line(entry.source) or words["unknown"]
-    first = words["step_replayed"] if entry.kind == Kind.REPLAY else words["step_received"].format(source)
+    first = _arrival(entry, words)
     verdict = badge(entry.verdict, words) if entry.verdict else None
     done_at = entry.time + entry.duration_ms / 1000
     moments: list[_Moment] = [(entry.time, verdict, first, "", "")]
