@@ -3,11 +3,14 @@
 from collections.abc import Mapping, Sequence
 from typing import Any, Final, NamedTuple
 
-from kafka_bridge.dashboard.shown import VALUE_CHARS, Badge, Words, badge, one_line
+from kafka_bridge.dashboard.rows import link_to
+from kafka_bridge.dashboard.shown import VALUE_CHARS, Badge, When, Words, badge, one_line, place, when, word_of
 from kafka_bridge.errors import MAX_TOLD
+from kafka_bridge.events.log.query import Row
 
 MAX_PARTITIONS: Final = 500
 MAX_BLOCKED: Final = 50
+LATEST: Final = 5
 
 type State = Mapping[str, Any]
 """What the consumer tells of itself; a key that is missing is not known."""
@@ -35,6 +38,17 @@ class ConsumerView(NamedTuple):
     blocked: Sequence[tuple[str, str]]
 
 
+class LatestRun(NamedTuple):
+    """A run that went wrong, and the page of its event."""
+
+    link: str
+    name: str
+    outcome: Badge
+    place: str
+    time: When
+    reason: str
+
+
 def consumer_view(state: State, words: Words) -> ConsumerView:
     """What is consumed now."""
     assigned = state.get("assigned") or ()
@@ -59,6 +73,23 @@ def consumer_view(state: State, words: Words) -> ConsumerView:
         more=max(0, len(assigned) - MAX_PARTITIONS) + int(state.get("more_assigned") or 0),
         blocked=[(_text(name), _text(why)) for name, why in list(blocked.items())[:MAX_BLOCKED]],
     )
+
+
+def latest_runs(rows: Sequence[Row], outcome: str, *, now: float, words: Words) -> Sequence[LatestRun]:
+    """The last runs of rows that have come to this."""
+    runs = [(row, run) for row in rows for run in row.runs if outcome in {run.kind, run.ending}]
+    newest = sorted(runs, key=lambda each: each[1].id, reverse=True)[:LATEST]
+    return [
+        LatestRun(
+            link=link_to("event", id=row.entry.id),
+            name=one_line(row.entry.event_id) or row.entry.id,
+            outcome=badge(word_of(run), words),
+            place=place(run),
+            time=when(run.time, now, words),
+            reason=one_line(run.reason, VALUE_CHARS),
+        )
+        for row, run in newest
+    ]
 
 
 def _partition(told: Mapping[str, Any]) -> Partition:

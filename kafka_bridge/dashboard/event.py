@@ -116,6 +116,8 @@ def event_view(row: Row, related: Sequence[Row], *, now: float, words: Words) ->
 
 def refusal_of(entry: Entry, words: Words) -> str:
     """Why it cannot be sent again; empty when it can."""
+    if entry.verdict == Verdict.OWN:
+        return words["not_replayable_own"]
     if entry.kind not in REPLAYABLE or entry.verdict not in _TRUSTED:
         return words["not_replayable_kind"]
     return words["not_replayable_body"] if entry.note else ""
@@ -206,7 +208,8 @@ def _timeline(entry: Entry, runs: Sequence[Entry], related: Sequence[Row], now: 
     moments = [*_own(entry, words), *(_of_run(run, words) for run in runs)]
     for row in [row for row in related if row.entry.id != entry.id][:MAX_RELATED]:
         other = row.entry
-        text = _arrival(other, words) if other.time <= entry.time or other.kind == Kind.REPLAY else words["step_again"]
+        came = "step_again" if other.time >= entry.time else "step_before"
+        text = words["step_replayed" if other.kind == Kind.REPLAY else came]
         moments.append((other.time, badge(word_of(other), words), text, place(other), link_to("event", id=other.id)))
     return [
         Step(when(time, now, words), shown, text, detail, link)

@@ -135,6 +135,7 @@ TEXTS: Final[Mapping[str, Text]] = MappingProxyType(
         "step_acknowledged": ("Acknowledged by Kafka at {}", "Kafka 已确认：{}"),
         "step_run": ("Run, attempt {}", "运行，第 {} 次尝试"),
         "step_dead": ("Dead-lettered after attempt {}", "第 {} 次尝试后转入死信"),
+        "step_before": ("Came before", "此前收到"),
         "step_again": ("Came again", "再次收到"),
         "step_replayed": ("Sent again by a person", "由人工重放"),
         # Sending again.
@@ -161,6 +162,7 @@ TEXTS: Final[Mapping[str, Text]] = MappingProxyType(
             "Only events that were verified can be sent again.",
             "只有通过验证的事件才能重放。",
         ),
+        "not_replayable_own": ("A test event is not sent again: send another one.", "测试事件不能重放：请再发送一个。"),
         "not_replayable_body": (
             "It cannot be sent again: its body is not kept whole.",
             "无法重放：没有保留完整正文。",

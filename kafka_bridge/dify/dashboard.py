@@ -1,7 +1,7 @@
 """`GET /`: the dashboard, and what a browser is shown in the place of a problem document."""
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Final, Protocol
 from urllib.parse import parse_qs
 
@@ -10,11 +10,11 @@ import orjson
 from kafka_bridge.clock import Clock
 from kafka_bridge.dashboard.address import address_of, public_base
 from kafka_bridge.dashboard.connecting import sender_views
-from kafka_bridge.dashboard.consuming import consumer_view
+from kafka_bridge.dashboard.consuming import LatestRun, consumer_view, latest_runs
 from kafka_bridge.dashboard.event import event_view
 from kafka_bridge.dashboard.health import UNVERIFIED, health_view
 from kafka_bridge.dashboard.page import Frame, Pages
-from kafka_bridge.dashboard.rows import RowView, link_to, list_view, row_view
+from kafka_bridge.dashboard.rows import link_to, list_view
 from kafka_bridge.dashboard.shown import VALUE_CHARS, one_line
 from kafka_bridge.dashboard.summary import settings_view
 from kafka_bridge.dashboard.words import language_of
@@ -31,7 +31,6 @@ from kafka_bridge.incidents import incident_of
 logger = logging.getLogger(__name__)
 
 PER_PAGE: Final = 50
-LATEST: Final = 5
 MAX_FIELDS: Final = 50
 # What has been done to the event that is shown.
 DONE: Final = ("replayed", "run")
@@ -143,9 +142,9 @@ class Dashboard:
         words = self._pages.words(frame.language)
         state = self._consumer.state(call) if self._consumer is not None else None
 
-        def latest(outcome: str) -> list[RowView]:
+        def latest(outcome: str) -> Sequence[LatestRun]:
             page = self._events.page(call, Filter(outcome=outcome), limit=PER_PAGE)
-            return [row_view(row, now, words) for row in page.rows if row.runs][:LATEST]
+            return latest_runs(page.rows, outcome, now=now, words=words)
 
         return self._pages.draw(
             "consumer",

@@ -41,14 +41,20 @@ def steps(shown):
 
 def test_the_timeline_tells_what_happened_in_its_order():
     dead = run(3, kind=Kind.DEAD_LETTERED)
-    again = Row(ENTRY._replace(id=f"{7:024x}", kind=Kind.REPLAY, time=NOW + 9, offset=6))
-    assert steps(view(runs=[run(1), run(2, ending="succeeded", reason=""), dead], related=[again, Row(ENTRY)])) == [
+    related = [
+        Row(ENTRY._replace(id=f"{number:024x}", kind=kind, time=NOW + after, offset=6))
+        for number, kind, after in ((7, Kind.REPLAY, 9), (8, Kind.DUPLICATE, 8), (9, Kind.FAILED, -1))
+    ]
+    runs = [run(1), run(2, ending="succeeded", reason=""), dead]
+    assert steps(view(runs=runs, related=[*related, Row(ENTRY)])) == [
+        ("Came before", "failed", "orders[2]@6"),
         ("Received from shop", "verified", ""),
         ("Acknowledged by Kafka at orders[2]@5", "accepted", ""),
         ("Answered 200 after 40 ms", None, ""),
         ("Run, attempt 1", "failed", "0.0 ms · no"),
         ("Run, attempt 2", "succeeded", "0.0 ms"),
         ("Dead-lettered after attempt 3", "dead-lettered", "no"),
+        ("Came again", "duplicate", "orders[2]@6"),
         ("Sent again by a person", "replay", "orders[2]@6"),
     ]
 
