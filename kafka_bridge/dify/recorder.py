@@ -13,7 +13,7 @@ from kafka_bridge.dify.caller import answers
 from kafka_bridge.dify.storage import SessionStore
 from kafka_bridge.events.log.entry import Entry
 from kafka_bridge.events.log.feed import Feeds
-from kafka_bridge.events.log.log import FRESH_S, EventLog
+from kafka_bridge.events.log.log import FRESH_S, LINGER_S, EventLog
 from kafka_bridge.events.log.logs import EventLogs
 from kafka_bridge.events.log.replaying import entry_of_replay
 from kafka_bridge.events.log.store import Store
@@ -134,12 +134,20 @@ class EventRecorder:
             urgent = True
         if not len(log.pending) or not (urgent or log.due):
             return
+        if log.lingers and not urgent and self._linger(log):
+            return
         # In a session that nobody listens to any more nothing is written, and a write without an answer is costly.
         suspect = log.doubtful or self._clock.monotonic() - began_at > FRESH_S
         if suspect and not answers(call.ask, self._loop, min(ASK_S, until - self._clock.monotonic())):
             return
         left_s = until - self._clock.monotonic()
         log.flush(self.store(call, left_s), until=until, who=call.storage, urgent=urgent)
+
+    def _linger(self, log: EventLog) -> bool:
+        """Wait a little; whether another request has begun, which is going to write."""
+        waiter = self._loop.waiter()
+        log.linger(waiter.wake)
+        return waiter.wait(LINGER_S)
 
     def _follow(self, log: EventLog, until: float) -> bool:
         """Wait until whoever writes has ended; whether there is something left to do, and time for it."""

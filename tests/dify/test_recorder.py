@@ -12,7 +12,7 @@ from kafka_bridge.dify.call import Call
 from kafka_bridge.dify.hooks import compile_hook
 from kafka_bridge.dify.recorder import WAIT_S, EventRecorder
 from kafka_bridge.errors import Unverified
-from kafka_bridge.events.log.log import DEFECT, RETRY_S
+from kafka_bridge.events.log.log import DEFECT, LINGER_S, RETRY_S
 from kafka_bridge.events.log.logs import EventLogs
 from kafka_bridge.events.log.query import Filter
 from kafka_bridge.events.log.reader import Cache, Reader
@@ -259,6 +259,42 @@ def test_of_many_requests_at_once_few_write():
 
     assert rig.storage.writes - writes <= 6
     assert len(rig.stored()) == 65
+
+
+def arriving(rig, count, *, takes_s, after_s=(0.001,)):
+    """Requests that begin one after the other, whether those before have ended or not."""
+    tasks = []
+    for number in range(count):
+        tasks.append(gevent.spawn(rig.deliver, takes_s=takes_s))
+        gevent.sleep(after_s[number % len(after_s)])
+    gevent.joinall(tasks, raise_error=True)
+    return [task.value[1] for task in tasks]
+
+
+def test_where_requests_come_and_go_all_the_time_few_of_them_write(rig):
+    arriving(rig, 20, takes_s=0.006)
+    writes = rig.storage.writes
+    # After every fourth nobody is there for a moment.
+    arriving(rig, 200, takes_s=0.004, after_s=(0.001, 0.001, 0.001, 0.012))
+
+    assert rig.storage.writes - writes <= 0.1 * 200
+    assert len(rig.stored()) == 220
+
+
+def test_who_sends_one_after_the_other_is_not_kept_waiting_for_others(rig):
+    arriving(rig, 50, takes_s=0.005)
+    waits = [rig.deliver()[1] for _ in range(60)]
+
+    assert sum(extra_s >= LINGER_S for extra_s in waits) <= 10
+    assert len(rig.log().pending) == 0
+
+
+def test_the_last_of_many_is_written_too(rig):
+    for _ in range(5):
+        waits = arriving(rig, 30, takes_s=0.004)
+        assert len(rig.log().pending) == 0
+        assert max(waits) < LINGER_S + NOISE_S
+    assert len(rig.stored()) == 150
 
 
 def test_requests_that_wait_long_for_their_acknowledgement_are_no_reason_to_write_at_once():

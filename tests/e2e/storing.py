@@ -13,6 +13,7 @@ import httpx
 
 from devhost.senders import SENDERS
 from devhost.storage import Storage, StorageError
+from kafka_bridge.events.log.entry import Entry
 from kafka_bridge.events.log.segments import decode
 
 FULL = "save data failed: allocated size is greater than max storage size"
@@ -109,14 +110,9 @@ class Shop:
         return answer.status_code, answer.json()
 
 
-def stored_events(storage: Storage) -> dict[str, str]:
-    """Every entry that lies in storage, by its id: the event's id."""
-    found: dict[str, str] = {}
-    for key, value in storage.values.items():
-        if key.startswith("kb1-"):
-            # Registers are no segments, and decode to nothing.
-            found.update((entry.id, entry.event_id) for entry in decode(value).entries())
-    return found
+def stored_events(storage: Storage) -> dict[str, Entry]:
+    """Every entry that lies in storage, by its id. Registers are no segments, and decode to nothing."""
+    return {entry.id: entry for value in storage.values.values() for entry in decode(value).entries()}
 
 
 def stored_texts(storage: Storage) -> Iterator[bytes]:

@@ -257,7 +257,8 @@ class TestRuns:
                     )
                 )
                 deadline = time.monotonic() + 5.5
-                while not {f"r-{n}" for n in range(5)} <= {*stored_events(recording_host.host.storage).values()}:
+                wanted = {f"r-{n}" for n in range(5)}
+                while not wanted <= {entry.event_id for entry in stored_events(recording_host.host.storage).values()}:
                     assert time.monotonic() < deadline
                     await asyncio.sleep(0.02)
                 ended.append(task.done())

@@ -22,6 +22,10 @@ GROUP: Final = 256
 GROUP_S: Final = 1.0
 # A request that began longer ago waits for something slow: nobody relies on it.
 FRESH_S: Final = 0.5
+# Where most requests begin while another one is open, one that leaves nobody behind waits so long for the next.
+LINGER_S: Final = 0.02
+_MOST: Final = 0.5
+_OF_LATE: Final = 0.1
 # Of work that is not urgent a request does so much after its commit; the first of a process does what it has time for.
 STEPS: Final = 3
 RETRY_S: Final = (0.5, 1.0, 2.0, 4.0, 8.0, 15.0, 30.0)
@@ -65,6 +69,8 @@ class EventLog:
         self._clock = clock
         self._leader: object = None
         self._followers: list[Callable[[], None]] = []
+        self._lingerers: list[Callable[[], None]] = []
+        self._overlap = 0.0
         self._open = 0
         self._began_at = 0.0
         self._waits_since = 0.0
@@ -98,6 +104,11 @@ class EventLog:
 
     def began(self) -> None:
         """A request has begun that will flush."""
+        self._overlap += _OF_LATE * (bool(self._open) - self._overlap)
+        if self._lingerers:
+            woken, self._lingerers = self._lingerers, []
+            for wake in woken:
+                wake()
         self._open += 1
         self._began_at = self._clock.monotonic()
 
@@ -142,6 +153,16 @@ class EventLog:
         """Whether somebody writes now who needs `who`: it is his store, or nobody else could write what is left."""
         alone = not self._open and len(self.pending) > 0
         return self._leader is not None and (self._leader is who or alone)
+
+    @property
+    def lingers(self) -> bool:
+        """Whether it is worth while to wait for somebody else to write: many come, and none is there just now."""
+        young = self._clock.monotonic() - self._waits_since < GROUP_S and len(self.pending) < GROUP
+        return not self._open and self._leader is None and self._overlap > _MOST and young
+
+    def linger(self, wake: Callable[[], None]) -> None:
+        """`wake` is called when the next request begins."""
+        self._lingerers.append(wake)
 
     def follow(self, wake: Callable[[], None]) -> None:
         """`wake` is called when whoever writes now has ended."""
