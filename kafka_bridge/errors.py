@@ -9,8 +9,8 @@
     │   ├── NotFound             404
     │   ├── MethodNotAllowed     405
     │   ├── TooLarge             413
-    │   └── Unroutable           422
-    │       └── NotReplayable    422  what is in the event log cannot be sent again
+    │   ├── Unroutable           422
+    │   └── NotReplayable        422  what is in the event log cannot be sent again
     ├── SettingsInvalid          500  the operator's fault, never the sender's
     ├── Busy                     429  being done already, or asked for too often
     ├── Fenced                   503  another member of the group has this one's name
@@ -175,9 +175,10 @@ class Unroutable(Refused):
     title = "The event cannot be routed to a topic"
 
 
-class NotReplayable(Unroutable):
+class NotReplayable(Refused):
     """The event log does not hold what would have to be sent, or must not have it sent."""
 
+    status = HTTPStatus.UNPROCESSABLE_ENTITY
     slug = "not-replayable"
     title = "The event cannot be sent again"
 

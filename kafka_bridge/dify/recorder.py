@@ -53,10 +53,11 @@ class EventRecorder:
             logger.error("%s", incident_of(error).line)  # noqa: TRY400
 
     def replayed(self, call: Call, entry: Entry, delivery: Delivery, *, duration_s: float) -> str:
-        """Note that an entry's event was sent again; the id of the new entry."""
-        entry_id = self.log(call).next_id()
-        made = entry_of_replay(entry, entry_id, delivery, now=self._clock.now(), duration_s=duration_s)
+        """Note that an entry's event was sent again; the id of the new entry, empty where none could be made."""
+        entry_id = ""
         try:
+            entry_id = self.log(call).next_id()
+            made = entry_of_replay(entry, entry_id, delivery, now=self._clock.now(), duration_s=duration_s)
             self._logs.add(call.endpoint, made)
         except Exception as error:  # noqa: BLE001 - the record is in Kafka
             logger.error("%s", incident_of(error).line)  # noqa: TRY400

@@ -36,7 +36,7 @@ from kafka_bridge.events.outcome import Recorders
 from kafka_bridge.events.record import Delivery
 from kafka_bridge.ingress.source import compile_sources
 from kafka_bridge.settings import endpoint
-from tests.stand_ins import NOW, Broker, Disk, Registry, Ticking, event_log, receive_at, request, saved
+from tests.stand_ins import NOW, Broker, Disk, Registry, Ticking, event_log, log_of, receive_at, request, saved
 
 TOKEN = "not-a-real-token"
 FORM = "application/x-www-form-urlencoded"
@@ -281,6 +281,17 @@ def test_another_endpoints_event_is_not_found():
 
     with pytest.raises(NotFound):
         rig.replay.one(call)
+
+
+def test_what_is_in_kafka_is_told_whatever_becomes_of_its_entry():
+    rig = Rig()
+    entry_id = rig.take()
+    rig.recorder._logs.add = lambda *_: 1 / 0
+
+    with log_of("kafka_bridge.dify.recorder") as lines:
+        document = json.loads(rig.one(entry_id).body)
+
+    assert (document["offset"], len(rig.sent), len(lines)) == (41, 1, 1)
 
 
 # One, to the workflow.
