@@ -26,14 +26,14 @@ class Status(StrEnum):
 class Readiness:
     """`error`: why Kafka cannot be written to. `storage`: why events cannot be recorded, or that they can, or need not.
 
-    `problems` are the settings' own; `refused` are sentences about what the client library does not take. `warnings`
-    has each source's, or setting's; `sources` has each working source's scheme. `consumer` is a word for probes.
+    `problems` are the settings' own; `refused` are sentences about what the client library does not take, `warnings`
+    about what works, and may surprise. `sources` has each working source's scheme. `consumer` is a word for probes.
     """
 
     status: Status
     storage: str
     problems: Sequence[Problem]
-    warnings: Mapping[str, Sequence[str]]
+    warnings: Sequence[str]
     sources: Mapping[str, str]
     error: BridgeError | None = None
     refused: Sequence[str] = ()
@@ -66,7 +66,7 @@ class Readiness:
     def _detail(self) -> dict[str, object]:
         detail: dict[str, object] = {
             "problems": first_of((*self.refused, *map(str, self.problems))),
-            "warnings": [f"{name}: {text}." for name, texts in self.warnings.items() for text in texts],
+            "warnings": list(self.warnings),
             "sources": dict(self.sources),
         }
         if self.error is not None and self.error.hint:

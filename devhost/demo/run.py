@@ -14,6 +14,7 @@ from rich.console import Console
 
 from devhost.demo import workflow
 from devhost.demo.checks import Checks
+from devhost.demo.dashboard import Dashboard
 from devhost.demo.records import SHORT_FETCH
 from devhost.demo.webhooks import Webhooks, deliveries
 from devhost.demo.workflow import Workflow, triage
@@ -39,6 +40,7 @@ def run_demo(console: Console, *, once: bool, port: int, bootstrap: str) -> int:
         if not once:
             console.print(f"\n{passed} checks passed, {len(failed)} failed")
             console.print(_try_it(demo.host, demo.keys["shop"], demo.token), markup=False)
+            console.print(f"[bold]Dashboard[/]  {demo.host.url(HOOK)}/\n[bold]API token[/]  {demo.token}")
             _wait_for_ctrl_c()
     if once:
         console.print(f"{passed} checks passed, {len(failed)} failed")
@@ -67,10 +69,12 @@ def running_demo(console: Console, *, port: int, bootstrap: str) -> Iterator[Run
     console.print("Starting a broker, the plugin's process and the local host …")
     with BackgroundHost(endpoints={HOOK: settings}, apps={"triage": triage}, port=port, bootstrap=bootstrap) as host:
         checks = Checks(console)
-        Webhooks(console, checks, url=host.url(HOOK), bootstrap=host.bootstrap, keys=keys).run()
+        webhooks = Webhooks(console, checks, url=host.url(HOOK), bootstrap=host.bootstrap, keys=keys)
+        webhooks.run()
         Workflow(
             console, checks, url=host.url(HOOK), bootstrap=host.bootstrap, token=token, secret=keys[workflow.SOURCE]
         ).run()
+        Dashboard(console, checks, url=host.url(HOOK), token=token, events=webhooks.sent).run()
         yield Running(host, checks, keys, token)
 
 

@@ -54,7 +54,7 @@ def health_view(found: Readiness, token: Secret | None, *, words: Words, languag
         *_of_settings(found, language),
         *_of_storage(found, words, language),
     ]
-    warnings = [f"{name}: {text}." for name, texts in found.warnings.items() for text in texts]
+    warnings = [*found.warnings]
     if token is not None and len(token.reveal()) < SHORT_TOKEN_CHARS:
         text = words["short_token"].format(SHORT_TOKEN_CHARS)
         warnings.insert(0, f"{label_of('api_token', language)}: {text}")

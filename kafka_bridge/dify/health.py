@@ -1,6 +1,6 @@
 """`GET /health`: whether this hook can do its work, for probes; why not, for whoever has the token."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from http import HTTPStatus
 from typing import Final
 
@@ -12,6 +12,7 @@ from kafka_bridge.errors import BridgeError, Cause, SettingsInvalid, Unavailable
 from kafka_bridge.http import Outbound, json_reply
 from kafka_bridge.ingress.source import Source
 from kafka_bridge.readiness import OK, UNUSED, Readiness, Status
+from kafka_bridge.settings.endpoint import ConsumeSettings
 from kafka_bridge.settings.table import SETTINGS
 
 # Probes give up after a few seconds; a cluster that is away is known within about one.
@@ -43,7 +44,7 @@ class Health:
             status=status,
             storage=storage,
             problems=hook.problems,
-            warnings={**{name: source.warnings for name, source in hook.sources.items()}, **_of_consuming(call)},
+            warnings=[*_of_sources(hook.sources), *_of_consuming(hook.settings.consume)],
             sources={name: source.scheme_id for name, source in hook.sources.items()},
             error=error,
             consumer=consumer,
@@ -68,11 +69,14 @@ class Health:
         return self._recorder.log(call).trouble or OK
 
 
-def _of_consuming(call: Call) -> Mapping[str, Sequence[str]]:
-    consume = call.hook.settings.consume
-    if not consume.topics or consume.app_id:
-        return {}
-    return {SETTINGS["consume_topics"].label: (f"nothing is consumed, as “{SETTINGS['app'].label}” is empty",)}
+def _of_sources(sources: Mapping[str, Source]) -> Iterable[str]:
+    return (f"{name}: {warning}." for name, source in sources.items() for warning in source.warnings)
+
+
+def _of_consuming(settings: ConsumeSettings) -> Iterable[str]:
+    if settings.topics and not settings.app_id:
+        topics, app = SETTINGS["consume_topics"].label, SETTINGS["app"].label
+        yield f"{topics}: nothing is consumed, as “{app}” is empty."
 
 
 def _constant_topic(sources: Iterable[Source]) -> str:
