@@ -12,7 +12,7 @@ from rich.console import Console
 from devhost.browser import chromium
 from devhost.demo.run import HOOK, Running, running_demo
 
-DESK: Final = {"viewport": {"width": 1280, "height": 860}}
+DESK: Final = {"viewport": {"width": 1200, "height": 680}}
 PHONE: Final = {"viewport": {"width": 390, "height": 844}, "device_scale_factor": 2, "is_mobile": True}
 # An endpoint whose faults are shown: nobody listens at its broker, and a source has no secret.
 TROUBLE: Final = "trouble"

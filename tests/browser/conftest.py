@@ -24,12 +24,23 @@ PATIENCE_MS = 10_000
 
 expect.set_options(PATIENCE_MS)
 
+type Configure = Callable[..., Endpoint]
 type Watched = Callable[..., tuple[BrowserContext, Watch]]
 type Visit = Callable[..., Dashboard]
 
 
 @pytest.fixture(scope="session")
-def host(embedded: Broker) -> Iterator[BackgroundHost]:
+def chromium_there() -> None:
+    """Without a browser tests are skipped, or fail where CI=true."""
+    if not find_chromium():
+        reason = "no browser: chromium is not installed"
+        if os.environ.get("CI") == "true":
+            pytest.fail(reason)
+        pytest.skip(reason)
+
+
+@pytest.fixture(scope="session")
+def host(chromium_there: None, embedded: Broker) -> Iterator[BackgroundHost]:
     """A host whose plugin is started again soon after its end."""
     with BackgroundHost(endpoints={}, bootstrap=embedded.bootstrap, timing=Timing(restart_tick_s=0.5)) as running:
         yield running
@@ -42,7 +53,7 @@ def topics(embedded: Broker) -> Topics:
 
 
 @pytest.fixture
-def configure(host: BackgroundHost) -> Iterator[Callable[..., Endpoint]]:
+def configure(host: BackgroundHost) -> Iterator[Configure]:
     """Endpoints of the test's own, with tokens, secrets and topics of their own; other settings as they are saved."""
     with contextlib.ExitStack() as made:
 
@@ -57,22 +68,17 @@ def configure(host: BackgroundHost) -> Iterator[Callable[..., Endpoint]]:
 
 
 @pytest.fixture
-def endpoint(configure: Callable[..., Endpoint]) -> Endpoint:
+def endpoint(configure: Configure) -> Endpoint:
     """One endpoint of the test's own."""
     return configure()
 
 
 @pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    """A Chromium. Without one the test is skipped, or fails where CI=true.
+def browser(chromium_there: None) -> Iterator[Browser]:
+    """A Chromium. One for each module: as long as it is there, no other test could run an asyncio loop in this thread.
 
-    One for each module: as long as it is there, no other test could run an asyncio loop in this thread.
+    When it has ended none of its processes is left.
     """
-    if not find_chromium():
-        reason = "no browser: chromium is not installed"
-        if os.environ.get("CI") == "true":
-            pytest.fail(reason)
-        pytest.skip(reason)
     mark = f"KAFKA_BRIDGE_TEST_BROWSER={secrets.token_hex(8)}"
     with chromium(dict([mark.split("=")])) as running:
         assert _processes(mark)
@@ -98,10 +104,11 @@ def watched(browser: Browser) -> Iterator[Watched]:
 
 
 @pytest.fixture
-def visit(watched: Watched) -> Visit:
+def visit(configure: Configure, watched: Watched) -> Visit:
     """Open an endpoint's dashboard in a tab, and sign in unless `signed_in` is False; other options are the browser's.
 
-    `in_browser_of` another dashboard: a second tab, with the cookies of the first.
+    `in_browser_of` another dashboard: a second tab, with the cookies of the first. Endpoints outlive the pages that
+    follow them: `configure` comes first.
     """
 
     def open_tab(

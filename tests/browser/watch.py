@@ -12,8 +12,9 @@ TELL_VIOLATIONS = """
 document.addEventListener('securitypolicyviolation', event => console.error(
     `CSP: ${event.effectiveDirective} forbids ${event.blockedURI} at ${event.sourceFile}:${event.lineNumber}`));
 """
-# Whoever leaves a page leaves its stream.
-ENDED_STREAM = ("/stream", "net::ERR_ABORTED")
+# Whoever leaves a page leaves its stream, and the list that is being fetched.
+ENDED = "net::ERR_ABORTED"
+BY_SCRIPT = ("eventsource", "fetch")
 
 
 def eventually(page: Page, condition: Callable[[], bool], timeout_s: float = 10.0) -> None:
@@ -64,8 +65,7 @@ class Watch:
             self.all.append(f"outside: {request.method} {request.url[:200]}")
 
     def _failed(self, request: Request) -> None:
-        path, reason = ENDED_STREAM
-        if not (urlsplit(request.url).path.endswith(path) and request.failure == reason):
+        if request.failure != ENDED or request.resource_type not in BY_SCRIPT:
             self.all.append(f"failed: {request.method} {request.url} {request.failure}")
 
     def _response(self, response: Response) -> None:

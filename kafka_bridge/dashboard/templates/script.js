@@ -34,8 +34,16 @@
 
   // The list follows the stream: what it says is only that there is something to fetch.
   const DEBOUNCE_MS = 600;
+  const RETRY_MS = 5000;
+  const MAX_RETRY_MS = 60000;
+  const ANSWER_MS = 20000;
+  // The stream beats every 15 s. Nobody tells a browser that the process at its other end was killed.
+  const SILENT_MS = 40000;
   const light = document.getElementById('live');
   const news = document.getElementById('news');
+  let source = null;
+  let heard = 0;
+  let retry = RETRY_MS;
   let last = null;
   let timer = 0;
   let busy = false;
@@ -82,25 +90,29 @@
       return;
     }
     busy = true;
+    let told = false;
     try {
       const address = new URL(location.href);
       address.searchParams.set('view', 'events');
       address.searchParams.set('part', 'list');
-      const answer = await fetch(address, { cache: 'no-store' });
+      const answer = await fetch(address, { cache: 'no-store', signal: AbortSignal.timeout(ANSWER_MS) });
       const text = await answer.text();
       if (answer.ok && text.startsWith('<!doctype')) {
         // Not the list but a page: somebody has signed out.
-        source.close();
+        source?.close();
+        source = null;
         shine(false);
         news.textContent = news.dataset.out;
         news.className = 'note warn';
       } else if (answer.ok) {
         swap(text);
       }
+      told = answer.ok;
     } catch {
-      // The next event, or the next beat, tries again.
+      // No answer at all.
     }
     busy = false;
+    if (!told) setTimeout(refresh, RETRY_MS);
   };
   setInterval(() => {
     if (again && !busy && !document.hidden && !isRead()) {
@@ -109,24 +121,47 @@
     }
   }, 1000);
 
-  const source = new EventSource('stream');
-  const catchUp = (event) => {
-    const known = JSON.parse(event.data).last;
-    if (known !== last) refresh();
-    last = known;
+  const connect = () => {
+    source?.close();
+    const mine = new EventSource('stream');
+    source = mine;
+    heard = Date.now();
+    const on = (name, act) => {
+      mine.addEventListener(name, (event) => {
+        heard = Date.now();
+        act(event);
+      });
+    };
+    const catchUp = (event) => {
+      const known = JSON.parse(event.data).last;
+      if (known !== last) refresh();
+      last = known;
+    };
+    on('hello', (event) => {
+      retry = RETRY_MS;
+      shine(true);
+      catchUp(event);
+    });
+    on('beat', catchUp);
+    on('event', (event) => {
+      last = Number(event.lastEventId);
+      refresh();
+    });
+    on('reset', refresh);
+    mine.addEventListener('error', () => {
+      shine(false);
+      // After an answer that is no stream a browser does not come again by itself.
+      if (mine !== source || mine.readyState !== EventSource.CLOSED) return;
+      refresh();
+      setTimeout(() => mine === source && connect(), retry);
+      retry = Math.min(2 * retry, MAX_RETRY_MS);
+    });
   };
-  source.addEventListener('hello', (event) => {
-    shine(true);
-    catchUp(event);
-  });
-  source.addEventListener('beat', catchUp);
-  source.addEventListener('event', (event) => {
-    last = Number(event.lastEventId);
-    refresh();
-  });
-  source.addEventListener('reset', refresh);
-  source.addEventListener('error', () => {
-    if (last !== null) shine(false);
-  });
-  addEventListener('pagehide', () => source.close());
+  connect();
+  setInterval(() => {
+    if (!source || source.readyState === EventSource.CLOSED || Date.now() - heard < SILENT_MS) return;
+    shine(false);
+    connect();
+  }, 1000);
+  addEventListener('pagehide', () => source?.close());
 })();
