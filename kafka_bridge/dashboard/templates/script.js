@@ -40,6 +40,7 @@
   let timer = 0;
   let busy = false;
   let again = false;
+  let pause = DEBOUNCE_MS;
 
   const shine = (on) => {
     light.hidden = false;
@@ -47,7 +48,7 @@
     light.textContent = on ? light.dataset.live : light.dataset.off;
   };
   const refresh = () => {
-    timer = timer || setTimeout(fetchList, DEBOUNCE_MS);
+    timer = timer || setTimeout(fetchList, pause);
   };
   const isRead = () => {
     const selection = document.getSelection();
@@ -82,6 +83,7 @@
       return;
     }
     busy = true;
+    const began = performance.now();
     try {
       const address = new URL(location.href);
       address.searchParams.set('view', 'events');
@@ -100,6 +102,8 @@
     } catch {
       // The next event, or the next beat, tries again.
     }
+    // A plugin that is busy is asked less often.
+    pause = Math.max(DEBOUNCE_MS, 5 * (performance.now() - began));
     busy = false;
   };
   setInterval(() => {
