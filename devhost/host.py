@@ -14,7 +14,7 @@ import uvicorn
 
 from devhost.apps import App, Apps
 from devhost.broker import EmbeddedBroker
-from devhost.calls import Calls
+from devhost.calls import AroundStorage, Calls, undisturbed
 from devhost.gateway import Endpoint, Gateway, OnRequest
 from devhost.instance import OnLine
 from devhost.manifest import read_manifest
@@ -37,14 +37,16 @@ _APP_SETTING: Final = "app"
 class HostOptions:
     """What a host is made of. Port 0 is any free one; without `bootstrap` the broker is the embedded one.
 
-    The quota is the manifest's where that is smaller than the accounting's. `tells_canceled` is the process's.
+    The quota is the manifest's where that is smaller than the accounting's; a `Storage`, which hosts may share, has its
+    own and stays open. `tells_canceled` is the process's.
     """
 
     endpoints: Mapping[str, Mapping[str, object]]
     port: int = 0
     bootstrap: str = ""
     apps: Mapping[str, App] = field(default_factory=dict)
-    storage: Path | None = None
+    storage: Path | Storage | None = None
+    around_storage: AroundStorage = undisturbed
     accounting: Accounting = field(default_factory=Accounting)
     timing: Timing = field(default_factory=Timing)
     tells_canceled: bool = False
@@ -63,9 +65,7 @@ class Host:
         self._manifest = read_manifest(options.plugin)
         self._broker: EmbeddedBroker | None = None
         self.bootstrap = options.bootstrap
-        quota = min(options.accounting.quota_bytes, self._manifest.storage_bytes or options.accounting.quota_bytes)
-        accounting = replace(options.accounting, quota_bytes=quota)
-        self.storage = Storage(options.storage, accounting, plugin=self._manifest.plugin)
+        self.storage = options.storage if isinstance(options.storage, Storage) else self._make_storage(options.storage)
         self.plugin: PluginProcess
         self.gateway: Gateway
         self.port = options.port
@@ -92,7 +92,12 @@ class Host:
                 options.plugin,
                 python=options.python,
                 environment={"INSTALL_METHOD": "local", "SERVER_PORT": str(self.port), **options.environment},
-                calls=Calls(self.storage, Apps(options.apps), self._manifest.permissions),
+                calls=Calls(
+                    self.storage,
+                    Apps(options.apps),
+                    self._manifest.permissions,
+                    around_storage=options.around_storage,
+                ),
                 on_line=options.on_line,
                 timing=options.timing,
                 tells_canceled=options.tells_canceled,
@@ -116,7 +121,8 @@ class Host:
                 connection.transport.abort()
             await self._serving
             await self.plugin.stop()
-        self.storage.close()
+        if self.storage is not self._options.storage:
+            self.storage.close()
         if self._broker is not None:
             self._broker.close()
 
@@ -126,6 +132,11 @@ class Host:
         if _APP_SETTING in self._manifest.settings and len(self._options.apps) == 1:
             defaults[_APP_SETTING] = {"app_id": next(iter(self._options.apps))}
         return Endpoint(hook, {**defaults, **settings})
+
+    def _make_storage(self, path: Path | None) -> Storage:
+        accounting = self._options.accounting
+        quota = min(accounting.quota_bytes, self._manifest.storage_bytes or accounting.quota_bytes)
+        return Storage(path, replace(accounting, quota_bytes=quota), plugin=self._manifest.plugin)
 
     def _lacks_broker(self, settings: Mapping[str, object]) -> bool:
         return _BROKER_SETTING in self._manifest.settings and _BROKER_SETTING not in settings

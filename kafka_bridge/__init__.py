@@ -4,6 +4,7 @@ One line per module, lowest first; each imports only from lines above it (`tests
 
     errors                          every error, one tree
     http, clock, ratelimit          the words everybody uses
+    metrics                         plain numbers per endpoint
     incidents                       what is said of a defect
     documents, placeholders         what stands where in JSON; texts with placeholders
     events.record                   what a Kafka record is
@@ -20,6 +21,7 @@ One line per module, lowest first; each imports only from lines above it (`tests
     events.log.{pending,shelf}      entries that wait; the segments of one writer
     events.log.{writers,log,logs}   who writes; the log of one endpoint; those of all
     events.log.{query,document}     what a look asks for and gets; the same as JSON
+    events.log.{replaying,feed}     the record that an entry tells of; entries as they are made
     events.log.reader               how the log is read
     dispatch.{ended,task}           how a run ended; a received record on its way to being done
     dispatch.{offsets,shards}       the commit point of a partition; which record waits for which
@@ -78,9 +80,12 @@ One line per module, lowest first; each imports only from lines above it (`tests
     dify.{hooks,apps,caller}        a configured endpoint; runs through a request's session; who waits for them
     dify.{storage,sessions}         storage through the session of a request; who is signed in
     dify.{call,journal}             one request to an endpoint; the log lines
+    dify.{meter,metrics}            counts outcomes and runs; the numbers in Prometheus' words
     dify.{runs,recorder}            runs while a request is open; feeds the event log
     dify.{consumers,events}         the endpoints' members of groups; looks at the event log
     dify.{consume,afterrun}         one window, or records that are brought; runs within a sender's request
+    dify.{consumer,resend,stream}   looks at a member; sends events again; events as they are made
+    dify.{replay,measures}          what is asked to be sent again; the numbers of one endpoint
     dify.{webhooks,health}          deliveries; readiness
     dify.{signin,trial,dashboard}   the API token for a cookie; test events; the pages
     dify.routes                     the table of paths

@@ -9,7 +9,8 @@
     │   ├── NotFound             404
     │   ├── MethodNotAllowed     405
     │   ├── TooLarge             413
-    │   └── Unroutable           422
+    │   ├── Unroutable           422
+    │   └── NotReplayable        422  what is in the event log cannot be sent again
     ├── SettingsInvalid          500  the operator's fault, never the sender's
     ├── Busy                     429  being done already, or asked for too often
     ├── Fenced                   503  another member of the group has this one's name
@@ -51,12 +52,7 @@ class Cause(StrEnum):
 
 
 _RETRY_AFTER_S: Final = MappingProxyType(
-    {
-        Cause.QUEUE_FULL: 1,
-        Cause.CONNECTION_REFUSED: 2,
-        Cause.NOT_ACKNOWLEDGED: 2,
-        Cause.PUBLISHING_DISABLED: 60,
-    }
+    {Cause.QUEUE_FULL: 1, Cause.CONNECTION_REFUSED: 2, Cause.NOT_ACKNOWLEDGED: 2, Cause.PUBLISHING_DISABLED: 60}
 )
 
 
@@ -177,6 +173,14 @@ class Unroutable(Refused):
     status = HTTPStatus.UNPROCESSABLE_ENTITY
     slug = "unroutable"
     title = "The event cannot be routed to a topic"
+
+
+class NotReplayable(Refused):
+    """The event log does not hold what would have to be sent, or must not have it sent."""
+
+    status = HTTPStatus.UNPROCESSABLE_ENTITY
+    slug = "not-replayable"
+    title = "The event cannot be sent again"
 
 
 class SettingsInvalid(BridgeError):

@@ -18,7 +18,7 @@ class Status(StrEnum):
 
     HEALTHY = "healthy"
     DEGRADED = "degraded"
-    """Some senders work, others that are configured do not; or events cannot be recorded."""
+    """Some senders work, others that are configured do not; or events cannot be recorded, or consumed."""
     UNHEALTHY = "unhealthy"
 
 
@@ -27,7 +27,7 @@ class Readiness:
     """`error`: why Kafka cannot be written to. `storage`: why events cannot be recorded, or that they can, or need not.
 
     `problems` are the settings' own; `refused` are sentences about what the client library does not take, `warnings`
-    about what works, and may surprise. `sources` has each working source's scheme.
+    about what works, and may surprise. `sources` has each working source's scheme. `consumer` is a word for probes.
     """
 
     status: Status

@@ -221,10 +221,10 @@ def produce_command(
         raise click.UsageError("give VALUE, - for stdin, or --count")
     if not is_topic_name(topic):
         raise click.BadParameter("is no legal topic name", param_hint="TOPIC")
-    content = sys.stdin.buffer.read() if value == "-" else None if value is None else value.encode()
+    content = sys.stdin.buffer.read() if value == "-" else None if value is None else os.fsencode(value)
     order = Order(
         topic=topic,
-        key=None if key is None else key.encode(),
+        key=None if key is None else os.fsencode(key),
         headers=_headers(headers),
         value=content,
         count=count,
@@ -249,7 +249,7 @@ def _headers(texts: Sequence[str]) -> Headers:
     pairs = [text.partition("=") for text in texts]
     if not all(name and separator for name, separator, _ in pairs):
         raise click.BadParameter("is given as NAME=VALUE", param_hint="--header")
-    return tuple((name, text.encode()) for name, _, text in pairs)
+    return tuple((name, os.fsencode(text)) for name, _, text in pairs)
 
 
 def _print_places(deliveries: Sequence[Delivery]) -> None:

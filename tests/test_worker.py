@@ -363,8 +363,10 @@ def test_a_port_that_is_taken_is_told(tmp_path, here):
     assert f"Error: HTTP_PORT {port} on 127.0.0.1: Address already in use" in ended.stderr.decode()
 
 
-def test_a_file_of_variables_is_read_and_the_environment_wins(tmp_path, here):
+@pytest.mark.parametrize("mark", ["", "\N{ZERO WIDTH NO-BREAK SPACE}"], ids=["plain", "byte order mark"])
+def test_a_file_of_variables_is_read_and_the_environment_wins(tmp_path, here, mark):
     (tmp_path / ".env").write_text(
+        f"{mark}FLOW=flow.py:other\n"
         "# as in examples/worker.env\n"
         f"KAFKA_BOOTSTRAP_SERVERS={here.broker.bootstrap}\n"
         "KAFKA_TOPIC=from-file\nKAFKA_GROUP_ID=from-file\nexport FLOW='flow.py:run'\nOTHER=${HOME}\n"

@@ -217,12 +217,17 @@ def _timeline(entry: Entry, runs: Sequence[Entry], related: Sequence[Row], now: 
     ]
 
 
+def _arrival(entry: Entry, words: Words) -> str:
+    """How it came."""
+    source = one_line(entry.source) or words["unknown"]
+    return words["step_replayed"] if entry.kind == Kind.REPLAY else words["step_received"].format(source)
+
+
 def _own(entry: Entry, words: Words) -> Sequence[_Moment]:
     """What happened within the request itself."""
     if entry.kind in RUNS:
         return ()
-    source = one_line(entry.source) or words["unknown"]
-    first = words["step_replayed"] if entry.kind == Kind.REPLAY else words["step_received"].format(source)
+    first = _arrival(entry, words)
     verdict = badge(entry.verdict, words) if entry.verdict else None
     done_at = entry.time + entry.duration_ms / 1000
     moments: list[_Moment] = [(entry.time, verdict, first, "", "")]

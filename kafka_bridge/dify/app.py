@@ -26,17 +26,23 @@ from kafka_bridge.dify import http
 from kafka_bridge.dify.afterrun import AfterRun
 from kafka_bridge.dify.apps import Apps
 from kafka_bridge.dify.consume import Consume
+from kafka_bridge.dify.consumer import ConsumerState
 from kafka_bridge.dify.consumers import Consumers
 from kafka_bridge.dify.dashboard import Dashboard
 from kafka_bridge.dify.events import Events
 from kafka_bridge.dify.health import Health
 from kafka_bridge.dify.hooks import Hooks
 from kafka_bridge.dify.journal import Journal
+from kafka_bridge.dify.measures import Measures
+from kafka_bridge.dify.meter import Meter
 from kafka_bridge.dify.recorder import EventRecorder
+from kafka_bridge.dify.replay import Replay
+from kafka_bridge.dify.resend import Resend
 from kafka_bridge.dify.routes import Routes
 from kafka_bridge.dify.runs import Runs
 from kafka_bridge.dify.sessions import Sessions
 from kafka_bridge.dify.signin import SignIn
+from kafka_bridge.dify.stream import Stream, lasts_s
 from kafka_bridge.dify.trial import Trial
 from kafka_bridge.dify.webhooks import Webhooks
 from kafka_bridge.dispatch.slots import Slots
@@ -46,6 +52,7 @@ from kafka_bridge.events.log.reader import Cache, Reader
 from kafka_bridge.events.outcome import Recorders
 from kafka_bridge.ingress.dedupe import Dedupe
 from kafka_bridge.ingress.outside import Outside
+from kafka_bridge.metrics import Metrics
 from kafka_bridge.settings.cluster import Cluster
 from kafka_bridge.web import fetch
 
@@ -71,7 +78,8 @@ class Runtime:
         registry = ProducerRegistry(connect)
         journal = Journal(clock)
         events = EventRecorder(EventLogs(clock, lambda: secrets.token_hex(WRITER_CHARS // 2)), loop=loop, clock=clock)
-        recorder = Recorders(journal, events)
+        metrics = Metrics()
+        recorder = Recorders(Meter(metrics), journal, events)
         slots = Slots(max_runs(os.environ), loop)
         runs = Runs(Apps(loop, clock), slots, recorder, loop=loop, clock=clock, keep_up=events.keep_up)
         consumers = Consumers(
@@ -86,17 +94,33 @@ class Runtime:
         )
         self._hooks = Hooks(outside=Outside(fetch, loop.waiter))
         dedupe = Dedupe(waiter=loop.waiter)
-        webhooks = Webhooks(registry, dedupe, AfterRun(runs, clock), journal=journal, recorder=recorder, clock=clock)
+        webhooks = Webhooks(
+            registry,
+            dedupe,
+            AfterRun(runs, clock),
+            journal=journal,
+            recorder=recorder,
+            clock=clock,
+            metrics=metrics,
+        )
         self._deliver = events.around(webhooks.deliver)
         self._sessions = Sessions(clock)
-        health, looks = Health(registry, events), Events(events, Reader(Cache(), clock))
+        looks = Events(events, Reader(Cache(), clock))
+        consumer = ConsumerState(consumers)
+        health = Health(registry, events, consumer)
         sign_in = SignIn(pages := Pages(), self._sessions, clock)
-        dashboard = Dashboard(pages, sign_in, looks, health, clock=clock)
+        dashboard = Dashboard(pages, sign_in, looks, health, clock=clock, consumer=consumer)
+        stream = Stream(events, loop=loop, clock=clock, lasts_s=lasts_s(os.environ))
+        resend = Resend(looks, events, registry, runs, clock=clock, published=metrics.published)
         routes = Routes(
             webhooks,
             health,
             Consume(consumers, runs, clock),
             looks,
+            replay=Replay(looks, resend),
+            stream=stream,
+            measures=Measures(metrics, registry=registry, recorder=events, runs=runs, consumer=consumer, stream=stream),
+            consumer=consumer,
             dashboard=dashboard,
             sign_in=sign_in,
             trial=Trial(webhooks, recorder, events, clock),

@@ -25,7 +25,7 @@ from kafka_bridge.dify.signin import SignIn
 from kafka_bridge.errors import BridgeError, Malformed, NotFound
 from kafka_bridge.events.log.entry import Kind
 from kafka_bridge.events.log.query import Filter, Row
-from kafka_bridge.http import PROBLEM_JSON, Inbound, Outbound, problem
+from kafka_bridge.http import PROBLEM_JSON, Answer, Inbound, Outbound, problem
 from kafka_bridge.incidents import incident_of
 
 logger = logging.getLogger(__name__)
@@ -86,9 +86,10 @@ class Dashboard:
     def around(self, handler: Handler) -> Handler:
         """The handler, whose errors a browser is shown as a page."""
 
-        def shown(call: Call) -> Outbound:
+        def shown(call: Call) -> Answer:
             if not is_browser(call.inbound):
                 return handler(call)
+            answer: Answer
             try:
                 answer = handler(call)
             except BridgeError as error:
@@ -97,7 +98,9 @@ class Dashboard:
                 incident = incident_of(error)
                 logger.error("%s", incident.line)  # noqa: TRY400
                 answer = problem(incident.error)
-            return self._problem(call, answer) if answer.content_type == PROBLEM_JSON else answer
+            if isinstance(answer, Outbound) and answer.content_type == PROBLEM_JSON:
+                return self._problem(call, answer)
+            return answer
 
         return shown
 

@@ -18,7 +18,7 @@ from kafka_bridge.dify.hooks import Hooks
 from kafka_bridge.dify.sessions import Sessions
 from kafka_bridge.dify.storage import SessionStorage
 from kafka_bridge.errors import BridgeError, Internal
-from kafka_bridge.http import Inbound, Outbound, problem
+from kafka_bridge.http import Answer, Inbound, Streamed, problem
 from kafka_bridge.incidents import incident_of
 
 logger = logging.getLogger(__name__)
@@ -117,8 +117,11 @@ def _path(path_info: str) -> str:
     return path_info if path_info.isascii() else path_info.encode("latin-1").decode("utf-8", "replace")
 
 
-def to_response(outbound: Outbound) -> Response:
+def to_response(outbound: Answer) -> Response:
     """Our answer as the SDK wants it."""
+    if isinstance(outbound, Streamed):
+        # The SDK streams what is a generator, and joins anything else.
+        return Response(outbound.chunks, outbound.status, outbound.headers, content_type=outbound.content_type)
     if len(outbound.body) > MAX_ANSWER_BYTES:
         incident = secrets.token_hex(4)
         logger.error("incident %s: an answer of %d bytes", incident, len(outbound.body))

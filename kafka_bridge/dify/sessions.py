@@ -8,6 +8,7 @@ import hashlib
 import hmac
 import secrets
 from collections import OrderedDict
+from collections.abc import Iterator
 from typing import Final, NamedTuple
 
 from itsdangerous import BadData, URLSafeSerializer
@@ -18,9 +19,9 @@ from kafka_bridge.settings.secret import Secret
 COOKIE: Final = "kafka_bridge"
 LASTS_S: Final = 12 * 3600
 MAX_SIGNED_OUT: Final = 4096
-# What other pages of the same host have set comes along.
-MAX_COOKIE_CHARS: Final = 16_384
-MAX_COOKIES: Final = 8
+# What one of ours has, and some more. A browser sends those of whatever else is at the host with it.
+MAX_COOKIE_CHARS: Final = 512
+MAX_COOKIES: Final = 10
 
 
 class Session(NamedTuple):
@@ -43,16 +44,13 @@ class Sessions:
 
     def find(self, cookies: str, endpoint: str, token: Secret | None) -> Session | None:
         """The session of a request's `Cookie` header; None when there is no good one."""
-        if token is None or f"{COOKIE}=" not in cookies or len(cookies) > MAX_COOKIE_CHARS:
+        if token is None or f"{COOKIE}=" not in cookies:
             return None
-        signer = _signer(endpoint, token)
-        # Another page of the same host may have set one of the same name for a wider path.
-        found = (self._session(value, signer, endpoint, token) for value in _values(cookies)[:MAX_COOKIES])
-        return next(filter(None, found), None)
+        return next((found for value in _values(cookies) if (found := self._session(value, endpoint, token))), None)
 
-    def _session(self, value: str, signer: URLSafeSerializer, endpoint: str, token: Secret) -> Session | None:
+    def _session(self, value: str, endpoint: str, token: Secret) -> Session | None:
         try:
-            nonce, issued = signer.loads(value)
+            nonce, issued = _signer(endpoint, token).loads(value)
         except (BadData, TypeError, ValueError):
             return None
         if nonce in self._signed_out or not 0 <= self._clock.now() - issued < LASTS_S:
@@ -66,10 +64,13 @@ class Sessions:
             self._signed_out.popitem(last=False)
 
 
-def _values(cookies: str) -> list[str]:
-    """Those of our name. Not by the standard library, which stops at the first cookie that it does not like."""
-    pairs = [pair.strip().partition("=") for pair in cookies.split(";")]
-    return [value for name, _, value in pairs if name == COOKIE]
+def _values(cookies: str) -> Iterator[str]:
+    """Those of our name, of whatever path (RFC 6265, section 4.2.1); beside them may stand anything."""
+    ours = [pair for pair in cookies.split(";") if pair.strip().startswith(f"{COOKIE}=")]
+    for pair in ours[:MAX_COOKIES]:
+        value = pair.partition("=")[2].strip().strip('"')
+        if len(value) <= MAX_COOKIE_CHARS:
+            yield value
 
 
 def _signer(endpoint: str, token: Secret) -> URLSafeSerializer:

@@ -16,6 +16,7 @@ from kafka_bridge.http import Outbound, json_reply
 from kafka_bridge.ingress.dedupe import Dedupe
 from kafka_bridge.ingress.publish import Publisher
 from kafka_bridge.ingress.receive import answer, ask, receive
+from kafka_bridge.metrics import Metrics
 from kafka_bridge.settings.cluster import Cluster
 from kafka_bridge.settings.sources import DEFAULT_SOURCE
 
@@ -36,6 +37,7 @@ class Webhooks:
         journal: Journal,
         recorder: Recorder,
         clock: Clock,
+        metrics: Metrics | None = None,
     ) -> None:
         self._after_run = after_run
         self._registry = registry
@@ -43,6 +45,7 @@ class Webhooks:
         self._journal = journal
         self._recorder = recorder
         self._clock = clock
+        self._metrics = metrics or Metrics()
 
     def deliver(self, call: Call) -> Outbound:
         """POST: verify, route, publish, record, answer."""
@@ -54,6 +57,7 @@ class Webhooks:
             # A name that is not configured came with the request: it is neither logged nor counted apart.
             known = name if call.hook.knows(name) else "unknown"
             self._journal.misconfigured(call.endpoint, known, error)
+            self._metrics.of(call.endpoint).request(known, "misconfigured")
             raise
 
         publisher = self.publisher(call, cluster)
@@ -68,7 +72,10 @@ class Webhooks:
         """What a request publishes with; it has to be done soon."""
 
         def send(records: Sequence[Record]) -> Sequence[Delivery]:
-            return self._registry.lease(cluster).send_all(records, timeout_s=deadline - monotonic())
+            began = monotonic()
+            deliveries = self._registry.lease(cluster).send_all(records, timeout_s=deadline - began)
+            self._metrics.published(call.endpoint, len(records), monotonic() - began)
+            return deliveries
 
         monotonic = self._clock.monotonic
         deadline = monotonic() + ANSWER_WITHIN_S
@@ -89,6 +96,7 @@ class Webhooks:
             reply = ask(call.inbound, source, clock=self._clock)
         except Unverified as error:
             self._journal.refused(call.endpoint, name, error)
+            self._metrics.of(call.endpoint).request(name, "rejected")
             raise
         return reply or json_reply({"status": "healthy", "service": "kafka_bridge", "source": name})
 

@@ -13,7 +13,7 @@ from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Final
 
-from kafka_bridge.broker.loops import Loop, Waiter
+from kafka_bridge.broker.loops import Loop, Task
 from kafka_bridge.broker.ports import ClientDead, Consumer, Position, Start
 from kafka_bridge.clock import Clock
 from kafka_bridge.dispatch.desk import Desk, Inquiry, Partitions
@@ -45,7 +45,7 @@ INQUIRY_S: Final = 5.0
 
 
 class Member:
-    """`run` is the thread's whole life; `stop` and `leave` are for the loop, `inquire` is for callers that may wait."""
+    """`run` is the thread's whole life; `stop` and `on_left` are for the loop, `inquire` for callers that may wait."""
 
     def __init__(
         self,
@@ -65,7 +65,7 @@ class Member:
         self._clock = clock
         self._stopping = False
         self._left = False
-        self._leavers: list[Waiter] = []
+        self._farewells: list[Task] = []
         self._joined = False
         self._inquiries: deque[Inquiry] = deque()
         self._ours: set[TopicPartition] = set()
@@ -79,22 +79,22 @@ class Member:
         """Leave the group, after what runs has ended or `DRAIN_S` are over."""
         self._stopping = True
 
-    def inquire(self) -> Inquiry:
+    def inquire(self, timeout_s: float = INQUIRY_S) -> Inquiry:
         """Have what is done committed, and ask for the lag; waits for the answer."""
         inquiry = Inquiry(self._loop.waiter())
         with self._loop.lock:
             if self._left:
                 return inquiry
             self._inquiries.append(inquiry)
-        inquiry.waiter.wait(INQUIRY_S)
+        inquiry.waiter.wait(timeout_s)
         return inquiry
 
-    def leave(self, waiter: Waiter) -> None:
-        """Wake whoever waits for it when the group is left."""
+    def on_left(self, task: Task) -> None:
+        """Run `task`, on the loop, once the group is left."""
         if self._left:
-            waiter.wake()
+            task()
         else:
-            self._leavers.append(waiter)
+            self._farewells.append(task)
 
     @property
     def has_left(self) -> bool:
@@ -121,8 +121,8 @@ class Member:
 
     def _say_goodbye(self) -> None:
         self._left = True
-        for waiter in (*(inquiry.waiter for inquiry in self._inquiries), *self._leavers):
-            waiter.wake()
+        for task in (*(inquiry.waiter.wake for inquiry in self._inquiries), *self._farewells):
+            task()
         self._desk.left()
 
     def _live(self) -> None:

@@ -38,10 +38,10 @@ def values_of(given: Mapping[str, Any]) -> Mapping[str, str]:
 def load_env_file() -> None:
     """Put what `.env` says into the environment, where it is not there already. Raises UsageError.
 
-    Values are taken as they are: a password may hold `${`.
+    Values are taken as they are: a password may hold `${`. Some editors put a byte order mark before the first.
     """
     try:
-        load_dotenv(ENV_FILE, override=False, interpolate=False)
+        load_dotenv(ENV_FILE, override=False, interpolate=False, encoding="utf-8-sig")
     except (OSError, ValueError) as error:
         raise click.UsageError(f"{ENV_FILE} cannot be read: {type(error).__name__}") from error
 

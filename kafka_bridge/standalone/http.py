@@ -17,6 +17,8 @@ from kafka_bridge.standalone.look import Look
 
 # Who says nothing for so long is hung up on.
 TIMEOUT_S: Final = 10.0
+# Each has a thread. Who comes when there are so many is hung up on.
+MAX_CONNECTIONS: Final = 32
 _METHODS: Final = frozenset({"GET", "HEAD"})
 
 type Answer = tuple[HTTPStatus, str, bytes]
@@ -67,6 +69,22 @@ class MetricsApp:
 
 class _Server(ThreadingMixIn, WSGIServer):
     daemon_threads = True
+
+    def __init__(self, *arguments: Any) -> None:
+        super().__init__(*arguments)
+        self._places = threading.BoundedSemaphore(MAX_CONNECTIONS)
+
+    def process_request(self, request: Any, client_address: Any) -> None:
+        if self._places.acquire(blocking=False):
+            super().process_request(request, client_address)
+        else:
+            self.shutdown_request(request)
+
+    def process_request_thread(self, request: Any, client_address: Any) -> None:
+        try:
+            super().process_request_thread(request, client_address)
+        finally:
+            self._places.release()
 
     def server_bind(self) -> None:
         # The standard library's asks for the host's name here, which can take as long as a resolver likes.

@@ -35,21 +35,6 @@ class Ended(NamedTuple):
     hung: bool = False
 
 
-class _Bell:
-    """A waiter for somebody who waits for signals."""
-
-    def __init__(self, signals: Signals) -> None:
-        self._signals = signals
-        self.rung = False
-
-    def wait(self, timeout_s: float) -> bool:
-        raise NotImplementedError
-
-    def wake(self) -> None:
-        self.rung = True
-        self._signals.wake()
-
-
 class Life:
     """See the module's docstring; `live` is for the main thread."""
 
@@ -65,14 +50,19 @@ class Life:
 
     def live(self, *, report: bool) -> Ended:
         """Run records until a signal comes, or until that is pointless. `report`: log the figures now and then."""
-        left = _Bell(self._signals)
+        left = threading.Event()
+
+        def say() -> None:
+            left.set()
+            self._signals.wake()
+
         with self._dispatcher.loop.lock:
-            self._dispatcher.member.leave(left)
+            self._dispatcher.member.on_left(say)
         self._dispatcher.start()
         self._driver.start()
         threading.Thread(target=self._look_after, args=(report,), daemon=True).start()
         number = None
-        while number is None and not self._driven.is_set() and not left.rung:
+        while number is None and not self._driven.is_set() and not left.is_set():
             number = self._signals.wait()
         self._watch.stopping = True
         if number is None:
@@ -81,19 +71,19 @@ class Life:
             logger.info("%s: what runs may end within %.0f s", number.name, DRAIN_S)
         self._dispatcher.stop()
         deadline = time.monotonic() + LEAVE_S
-        while not left.rung and (left_s := deadline - time.monotonic()) > 0:
+        while not left.is_set() and (left_s := deadline - time.monotonic()) > 0:
             again = self._signals.wait(left_s)
             if again is not None:
                 logger.warning("%s again: ended at once", again.name)
                 return Ended(128 + again, hung=True)
         self._over.set()
         look = self._watch.look()
-        if not left.rung:
+        if not left.is_set():
             logger.warning("the group was not left in time: its other members wait until the session times out")
         if look.in_flight:
             logger.warning("%d runs have not ended; their records run again at the next owner", look.in_flight)
         logger.info("stopped", extra={"fields": figures(look)})
-        return Ended(0 if number is not None else 1, hung=bool(look.in_flight) or not left.rung)
+        return Ended(0 if number is not None else 1, hung=bool(look.in_flight) or not left.is_set())
 
     def _drive(self) -> None:
         try:

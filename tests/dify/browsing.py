@@ -11,21 +11,27 @@ from kafka_bridge.dify.afterrun import AfterRun
 from kafka_bridge.dify.apps import Apps
 from kafka_bridge.dify.call import Call
 from kafka_bridge.dify.consume import Consume
+from kafka_bridge.dify.consumer import ConsumerState
 from kafka_bridge.dify.consumers import Consumers
 from kafka_bridge.dify.dashboard import Dashboard
 from kafka_bridge.dify.health import Health
 from kafka_bridge.dify.hooks import compile_hook
 from kafka_bridge.dify.journal import Journal
+from kafka_bridge.dify.measures import Measures
+from kafka_bridge.dify.replay import Replay
+from kafka_bridge.dify.resend import Resend
 from kafka_bridge.dify.routes import Routes
 from kafka_bridge.dify.runs import Runs
 from kafka_bridge.dify.sessions import Sessions
 from kafka_bridge.dify.signin import SignIn
+from kafka_bridge.dify.stream import Stream
 from kafka_bridge.dify.trial import Trial
 from kafka_bridge.dify.webhooks import Webhooks
 from kafka_bridge.dispatch.slots import Slots
 from kafka_bridge.events.outcome import Recorders
 from kafka_bridge.http import Inbound
 from kafka_bridge.ingress.dedupe import Dedupe
+from kafka_bridge.metrics import Metrics
 from tests.stand_ins import Disk, NoWaiter, Registry, Ticking, event_log, saved
 
 TOKEN = "not-a-real-token"
@@ -58,7 +64,9 @@ class Endpoint:
         consumers = Consumers(lambda *_: None, self.registry, journal, loop=loop, clock=clock, random=lambda: 0.5)
         dedupe, after = Dedupe(waiter=NoWaiter), AfterRun(runs, clock)
         webhooks = Webhooks(self.registry, dedupe, after, journal=journal, recorder=recorder, clock=clock)
-        health = Health(self.registry, self.recorder)
+        health = Health(self.registry, self.recorder, member := ConsumerState(consumers))
+        stream = Stream(self.recorder, loop=loop, clock=clock)
+        resend = Resend(self.events, self.recorder, self.registry, runs, clock=clock)
         sign_in = SignIn(pages := the_pages(), self.sessions, clock)
         self.dashboard = dashboard = Dashboard(pages, sign_in, self.events, health, clock=clock, consumer=consumer)
         self.table = Routes(
@@ -66,6 +74,12 @@ class Endpoint:
             health,
             Consume(consumers, runs, clock),
             self.events,
+            replay=Replay(self.events, resend),
+            stream=stream,
+            measures=Measures(
+                Metrics(), registry=self.registry, recorder=self.recorder, runs=runs, consumer=member, stream=stream
+            ),
+            consumer=member,
             dashboard=dashboard,
             sign_in=sign_in,
             trial=Trial(webhooks, recorder, self.recorder, clock),

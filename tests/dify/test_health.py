@@ -1,8 +1,11 @@
 import json
+from contextlib import nullcontext
+from types import SimpleNamespace
 
 import pytest
 
 from kafka_bridge.dify.call import Call
+from kafka_bridge.dify.consumer import ConsumerState
 from kafka_bridge.dify.health import CHECK_S, Health
 from kafka_bridge.dify.hooks import compile_hook
 from kafka_bridge.errors import Cause, Internal, SettingsInvalid, Unavailable
@@ -12,10 +15,20 @@ TOKEN = "not-a-real-token"
 HINT = "broker.example.com:9092/bootstrap: Connect failed"
 
 
-def show(error=None, *, token="", registry=None, **settings):
+class Members:
+    """In the place of the endpoints' members: at most one."""
+
+    def __init__(self, dispatcher=None):
+        self.dispatcher = dispatcher
+
+    def find(self, endpoint):
+        return self.dispatcher
+
+
+def show(error=None, *, token="", registry=None, consumers=None, **settings):
     inbound = request(b"", {"authorization": f"Bearer {token}"} if token else {}, method="GET", path="/health")
     hook = compile_hook(saved(api_token=TOKEN, **settings))
-    health = Health(registry or Registry(error), event_log(clock_at(0))[0])
+    health = Health(registry or Registry(error), event_log(clock_at(0))[0], ConsumerState(consumers or Members()))
     outbound = health.show(Call(inbound, hook, "endpoint-1"))
     return outbound.status, json.loads(outbound.body)
 
@@ -182,3 +195,30 @@ def test_whoever_has_the_token_sees_which_values_of_the_routing_nobody_signs(set
 def test_a_warning_is_no_problem():
     assert show(key="{header.x-a}")[1]["status"] == "healthy"
     assert "detail" not in show(key="{header.x-a}")[1]
+
+
+# Consuming.
+
+CONSUMES = {"app": {"app_id": "a"}, "consume_topics": "orders"}
+
+
+def test_a_consumer_that_can_do_its_work_is_ok():
+    assert show(**CONSUMES)[1]["consumer"] == "ok"
+    assert show(**CONSUMES)[1]["status"] == "healthy"
+
+
+def test_one_that_cannot_degrades_the_hook_and_keeps_nobody_from_writing():
+    trouble = SimpleNamespace(error=Unavailable(Cause.NOT_AUTHORIZED, HINT))
+    member = SimpleNamespace(loop=SimpleNamespace(lock=nullcontext()), trouble=trouble, engine=None)
+
+    status, document = show(consumers=Members(member), **CONSUMES)
+
+    assert (status, document["status"], document["consumer"]) == (200, "degraded", "not authorized for topic")
+    assert HINT not in json.dumps(document)
+
+
+def test_topics_without_an_app_are_a_warning_for_whoever_has_the_token():
+    _, document = show(token=TOKEN, consume_topics="orders")
+
+    assert (document["status"], document["consumer"]) == ("healthy", "unused")
+    assert document["detail"]["warnings"] == ["Topics to consume: nothing is consumed, as “App to run” is empty."]

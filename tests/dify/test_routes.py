@@ -28,17 +28,22 @@ PUBLIC = {
     "/health": {"GET", "HEAD"},
 }
 MANAGED = {
-    "/consumer": {"GET", "HEAD"},
     "/consumer/start": {"POST"},
     "/consumer/stop": {"POST"},
     "/dead-letters": {"GET", "HEAD"},
     "/dead-letters/redrive": {"POST"},
+}
+LOOKING = {
+    "/events": {"GET", "HEAD"},
+    "/events/e-1": {"GET", "HEAD"},
     "/events/e-1/replay": {"POST"},
+    # It is the path of an entry, too.
+    "/events/replay": {"POST", "GET", "HEAD"},
     "/stream": {"GET", "HEAD"},
     "/metrics": {"GET", "HEAD"},
+    "/consumer": {"GET", "HEAD"},
 }
 # With the token they say that no app is chosen.
-LOOKING = {"/events": {"GET", "HEAD"}, "/events/e-1": {"GET", "HEAD"}}
 # `test_signin.py` and `test_trial.py` have what they answer.
 PAGES = {"/": {"GET", "HEAD"}, "/login": {"POST"}, "/logout": {"POST"}, "/test": {"POST"}}
 CONSUMING = {"/dispatch": {"POST"}, "/consume": {"POST"}}

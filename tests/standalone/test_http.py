@@ -1,6 +1,9 @@
 """`/health` and `/metrics`."""
 
+import socket
+import threading
 from collections.abc import Iterator
+from contextlib import ExitStack
 from dataclasses import replace
 
 import httpx
@@ -9,10 +12,11 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from kafka_bridge.dispatch.ended import Ended, Ending
 from kafka_bridge.events.record import TopicPartition
-from kafka_bridge.standalone.http import MetricsApp, MetricsServer
+from kafka_bridge.standalone.http import MAX_CONNECTIONS, MetricsApp, MetricsServer
 from kafka_bridge.standalone.look import Look
 from kafka_bridge.standalone.metrics import WorkerMetrics, registry_of
 from kafka_bridge.standalone.tally import Tally
+from tests.brokers import wait_until
 from tests.dispatch.words import P0, P1, task
 
 WELL = Look(
@@ -70,6 +74,23 @@ def test_a_worker_that_runs_records_is_healthy(served):
         "buffered": 4,
         "lag": 5,
     }
+
+
+def test_who_says_nothing_takes_a_bounded_number_of_threads(served):
+    address = served.server.url.removeprefix("http://").split(":")
+    before = threading.active_count()
+    with ExitStack() as stack:
+        silent = [
+            stack.enter_context(socket.create_connection((address[0], int(address[1])), timeout=5))
+            for _ in range(MAX_CONNECTIONS + 8)
+        ]
+        # Those that are too many are hung up on.
+        for one in silent[MAX_CONNECTIONS:]:
+            assert one.recv(1) == b""
+        assert threading.active_count() - before <= MAX_CONNECTIONS
+    wait_until(lambda: threading.active_count() <= before)
+
+    assert served.call("/health").status_code == 200
 
 
 def test_one_that_does_not_says_why(served):

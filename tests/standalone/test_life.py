@@ -33,11 +33,11 @@ class Broken:
     def __init__(self):
         self.loop = ThreadLoop(1)
         self.trouble = SimpleNamespace(error=None)
-        self.member = SimpleNamespace(leave=self.leave)
+        self.member = SimpleNamespace(on_left=self.on_left)
         self.stopped = threading.Event()
 
-    def leave(self, waiter):
-        self.waiter = waiter
+    def on_left(self, task):
+        self.farewell = task
 
     def start(self):
         pass
@@ -48,7 +48,7 @@ class Broken:
 
     def stop(self):
         self.stopped.set()
-        threading.Thread(target=self.waiter.wake, daemon=True).start()
+        threading.Thread(target=self.farewell, daemon=True).start()
 
 
 def test_a_window_that_ends_by_itself_is_the_end():

@@ -3,9 +3,10 @@
 import pytest
 
 from kafka_bridge.events.log.query import Filter
-from kafka_bridge.events.log.reader import CACHE_BYTES, Cache
+from kafka_bridge.events.log.reader import CACHE_BYTES, Cache, Reader
+from kafka_bridge.events.log.shelf import COMMITS, FAN_IN
 from kafka_bridge.events.log.store import StorageFailed
-from tests.events.log.stores import NOW, Disk, Process, Time
+from tests.events.log.stores import NOW, Disk, ModelStore, Process, Time
 
 
 def process(**options):
@@ -145,6 +146,52 @@ def test_a_store_that_fails_is_told_and_what_waits_is_shown():
         one.reader.find(one.log, one.store, "0" * 24)
 
 
+def test_what_is_known_is_shown_also_while_the_store_fails():
+    one = filled(5)
+    page(one)
+    one.time.at += 10.0
+    one.store.fate = lambda _operation: "hung"
+
+    found = page(one)
+
+    assert names(found) == [f"e-{number}" for number in reversed(range(5))]
+    assert found.trouble == "the log cannot be read: storage does not answer in time"
+
+
+@pytest.mark.parametrize("mine", [True, False])
+def test_segments_that_are_put_together_and_deleted_during_a_look_are_not_missed(mine):
+    one = filled(FAN_IN - 1)
+    looking = one if mine else Process(one.store.disk, one.time, "00000002")
+    page(looking)
+    rows = page(looking).rows
+    looking.reader = Reader(Cache(), one.time.clock)
+    calls = 0
+
+    def meanwhile(operation):
+        nonlocal calls
+        calls += 1
+        if calls == 4:
+            # Puts all of them together, and deletes them.
+            for number in range(2 * COMMITS):
+                one.add(100 + number)
+                assert one.flush()
+        return "ok"
+
+    looking.store = ModelStore(one.store.disk, meanwhile, time=one.time)
+
+    found = names(page(looking))
+
+    assert calls > FAN_IN
+    assert found[-(FAN_IN - 1) :] == [f"e-{number}" for number in reversed(range(FAN_IN - 1))]
+
+    calls = 3
+    assert [row.entry.id for row in looking.reader.whole(looking.log, looking.store, rows)] == [
+        r.entry.id for r in rows
+    ]
+    for row in rows:
+        assert looking.reader.find(looking.log, looking.store, row.entry.id).entry.event_id == row.entry.event_id
+
+
 def test_a_segment_that_is_broken_is_passed_over():
     one = filled(5)
     disk = one.store.disk
@@ -174,6 +221,15 @@ def test_the_cache_is_bounded():
 
     assert sum(cache.get(f"k{number}") is not None for number in range(100)) == 10
     assert CACHE_BYTES <= 32 * 1024 * 1024
+
+
+def test_what_two_looks_have_read_at_once_counts_once():
+    cache = Cache(max_bytes=1000)
+    for _ in range(100):
+        for number in range(10):
+            cache.put(f"k{number}", (), 100)
+
+    assert all(cache.get(f"k{number}") is not None for number in range(10))
 
 
 def test_a_long_log_is_looked_through_in_parts(monkeypatch):
