@@ -4,6 +4,7 @@ Wrong tokens are counted per endpoint; the right one always opens. Whoever flood
 those who know it, for the platform does not say who asks.
 """
 
+import logging
 from http import HTTPStatus
 from typing import Final
 
@@ -16,8 +17,12 @@ from kafka_bridge.dify.sessions import COOKIE, LASTS_S, Sessions
 from kafka_bridge.http import Outbound
 from kafka_bridge.ratelimit import RateLimit
 
+logger = logging.getLogger(__name__)
+
 WRONG_AT_ONCE: Final = 10
 WRONG_EVERY_S: Final = 10
+
+type Headers = tuple[tuple[str, str], ...]
 
 
 class SignIn:
@@ -29,13 +34,14 @@ class SignIn:
         self._clock = clock
         self._wrong = RateLimit(burst=WRONG_AT_ONCE, interval_s=float(WRONG_EVERY_S))
 
-    def page(self, call: Call, status: HTTPStatus = HTTPStatus.OK, trouble: str = "", **headers: str) -> Outbound:
+    def page(
+        self, call: Call, status: HTTPStatus = HTTPStatus.OK, trouble: str = "", headers: Headers = ()
+    ) -> Outbound:
         """The form, or, where no token is configured, which setting it is that is missing."""
         frame = Frame(language_of(call.inbound.header("accept-language")))
         if call.hook.settings.api_token is None:
             return self._pages.draw("locked", frame, status=HTTPStatus.FORBIDDEN)
-        named = tuple((name.replace("_", "-"), value) for name, value in headers.items())
-        return self._pages.draw("signin", frame, status=status, headers=named, trouble=trouble)
+        return self._pages.draw("signin", frame, status=status, headers=headers, trouble=trouble)
 
     def login(self, call: Call) -> Outbound:
         """A cookie for the token."""
@@ -48,9 +54,13 @@ class SignIn:
         if token.matches(call.form.get("token", "").strip()):
             cookie = self._sessions.issue(call.endpoint, token)
             return _back(call, cookie, LASTS_S)
-        if self._wrong.take(call.endpoint, now=self._clock.monotonic()) is None:
-            return self.page(call, HTTPStatus.TOO_MANY_REQUESTS, "too_many", Retry_After=str(WRONG_EVERY_S))
-        return self.page(call, HTTPStatus.UNAUTHORIZED, "wrong_token", WWW_Authenticate="Bearer")
+        suppressed = self._wrong.take(call.endpoint, now=self._clock.monotonic())
+        if suppressed is None:
+            retry = (("Retry-After", str(WRONG_EVERY_S)),)
+            return self.page(call, HTTPStatus.TOO_MANY_REQUESTS, "too_many", retry)
+        more = f" [{suppressed} more like it were not logged]" if suppressed else ""
+        logger.warning("sign-in answered 401: endpoint %s: not the API token%s", call.endpoint, more)
+        return self.page(call, HTTPStatus.UNAUTHORIZED, "wrong_token", (("WWW-Authenticate", "Bearer"),))
 
     def logout(self, call: Call) -> Outbound:
         """The end of the session. Raises TokenNotConfigured, Unauthorized."""

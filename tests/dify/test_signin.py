@@ -8,6 +8,7 @@ from kafka_bridge.dify.sessions import LASTS_S
 from kafka_bridge.dify.signin import WRONG_AT_ONCE, WRONG_EVERY_S
 from kafka_bridge.errors import Unauthorized
 from tests.dify.browsing import HOST, TOKEN, Endpoint, Person, signed_in
+from tests.stand_ins import log_of
 
 
 def cookie_of(answer):
@@ -133,6 +134,22 @@ def test_wrong_tokens_are_slowed_down_and_the_right_one_still_opens():
     assert person.sign_in().status == 303
     endpoint.time.at += WRONG_EVERY_S
     assert [person.sign_in("guess").status for _ in range(2)] == [401, 429]
+
+
+def test_wrong_tokens_stand_in_the_log_at_a_bounded_rate_and_never_themselves():
+    endpoint = Endpoint()
+    person = Person(endpoint)
+    with log_of("kafka_bridge.dify.signin") as lines:
+        for number in range(30):
+            person.sign_in(f"guess {number}")
+        endpoint.time.at += WRONG_EVERY_S
+        person.sign_in("guess")
+        person.sign_in()
+
+    assert len(lines) == WRONG_AT_ONCE + 1
+    assert lines[0] == "sign-in answered 401: endpoint endpoint-1: not the API token"
+    assert lines[-1].endswith(" [20 more like it were not logged]")
+    assert not [line for line in lines if "guess" in line]
 
 
 def test_right_tokens_are_not_counted():

@@ -48,6 +48,7 @@
   let timer = 0;
   let busy = false;
   let again = false;
+  let pause = DEBOUNCE_MS;
 
   const shine = (on) => {
     light.hidden = false;
@@ -55,7 +56,7 @@
     light.textContent = on ? light.dataset.live : light.dataset.off;
   };
   const refresh = () => {
-    timer = timer || setTimeout(fetchList, DEBOUNCE_MS);
+    timer = timer || setTimeout(fetchList, pause);
   };
   const isRead = () => {
     const selection = document.getSelection();
@@ -91,6 +92,7 @@
     }
     busy = true;
     let told = false;
+    const began = performance.now();
     try {
       const address = new URL(location.href);
       address.searchParams.set('view', 'events');
@@ -111,6 +113,8 @@
     } catch {
       // No answer at all.
     }
+    // A plugin that is busy is asked less often.
+    pause = Math.max(DEBOUNCE_MS, 5 * (performance.now() - began));
     busy = false;
     if (!told) setTimeout(refresh, RETRY_MS);
   };
