@@ -20,7 +20,8 @@ LAYERS = [
     "settings.secret settings.table settings.pem",
     "settings.reader",
     "settings.cluster settings.sources",
-    "settings.endpoint",
+    "settings.endpoint tooling.messages tooling.parameters tooling.advice",
+    "tooling.call tooling.overrides tooling.order",
     "events.cloudevents",
     "events.envelope",
     "events.run",
@@ -50,6 +51,7 @@ LAYERS = [
     "ingress.schemes",
     "ingress.options",
     "broker.ports broker.causes broker.config",
+    "tooling.credentials",
     "ingress.source dispatch.plan dispatch.pushed",
     "ingress.receive",
     "broker.loops broker.trust",
@@ -58,13 +60,14 @@ LAYERS = [
     "dispatch.worker",
     "broker.registry broker.kafka.partitions broker.kafka.translate",
     "broker.kafka.admin broker.kafka.consumer broker.kafka.producer",
+    "tooling.publish tooling.validate",
     "web service flows",
     "standalone.variables standalone.tally standalone.logs standalone.signals standalone.publishing standalone.produce",
     "standalone.flags standalone.options standalone.apps standalone.look",
     "standalone.metrics standalone.http standalone.progress standalone.life",
     "worker",
     "dify.hooks dify.storage dify.sessions dify.apps dify.caller",
-    "dify.call dify.journal",
+    "dify.call dify.journal dify.tools",
     "dify.runs dify.recorder",
     "dify.consumers dify.events",
     "dify.consume",
@@ -80,7 +83,8 @@ EDGES = {
     "dispatch": "desk gate member news slots worker writer",
     "standalone": "apps flags http life logs look metrics produce progress publishing signals tally",
     "dify": "afterrun app apps call caller consume consumers events health hooks http journal recorder routes runs"
-    " sessions storage webhooks",
+    " sessions storage tools webhooks",
+    "tooling": "publish validate",
 }
 NOT_PURE = sorted(
     [
@@ -120,7 +124,13 @@ def name_of(path):
 MODULES = {name_of(path): path for path in sorted((REPOSITORY / PACKAGE).rglob("*.py"))}
 PACKAGES = {name for name, path in MODULES.items() if path.name == "__init__.py"}
 CODE = sorted(MODULES.keys() - PACKAGES)
-ENDPOINTS = sorted(path for path in (REPOSITORY / "endpoints").glob("*.py") if path.name != "__init__.py")
+# Which the platform loads.
+LOADED = sorted(
+    path
+    for folder in ("endpoints", "provider", "tools")
+    for path in (REPOSITORY / folder).glob("*.py")
+    if path.name != "__init__.py"
+)
 
 
 @cache
@@ -231,9 +241,9 @@ def test_only_one_module_knows_gevent():
     assert importers("gevent") == {"broker.greenlets"}
 
 
-def test_only_the_composition_root_the_entry_point_and_the_endpoints_know_the_sdk():
+def test_only_the_composition_root_the_entry_point_and_what_the_platform_loads_know_the_sdk():
     assert importers("dify_plugin") == {"dify.app"}
-    for path in (REPOSITORY / "main.py", *ENDPOINTS):
+    for path in (REPOSITORY / "main.py", *LOADED):
         assert "dify_plugin" in roots(path)
 
 
@@ -289,7 +299,7 @@ def test_the_entry_point_imports_the_sdk_before_anything_else():
 @pytest.mark.parametrize("path", sorted((REPOSITORY / "devhost").rglob("*.py")), ids=lambda path: path.stem)
 def test_the_local_host_never_knows_the_edge(path):
     assert {name for name in ours(path) if name.split(".")[0] == "dify"} == set()
-    assert roots(path) & {"dify_plugin", "endpoints"} == set()
+    assert roots(path) & {"dify_plugin", "endpoints", "provider", "tools"} == set()
 
 
 def test_the_package_never_knows_what_is_not_packed_with_it():
@@ -312,11 +322,11 @@ def test_the_process_of_the_tests_never_imports_the_sdk_which_would_patch_it():
     assert {path for path in loaded if "dify_plugin" in roots(path) or "dify.app" in ours(path)} == set()
 
 
-# Endpoint files, which the platform's loader may execute twice.
+# Files of endpoints and tools, which the platform's loader may execute twice.
 
 
-@pytest.mark.parametrize("path", ENDPOINTS, ids=lambda path: path.stem)
-def test_an_endpoint_file_only_hands_over(path):
+@pytest.mark.parametrize("path", LOADED, ids=lambda path: path.stem)
+def test_a_file_that_the_platform_loads_only_hands_over(path):
     classes = [node for node in tree_of(path).body if isinstance(node, ast.ClassDef)]
     branches = (ast.If, ast.IfExp, ast.Try, ast.Match, ast.For, ast.While, ast.With, ast.BoolOp)
     state = [node for node in tree_of(path).body if isinstance(node, ast.Assign | ast.AnnAssign | ast.FunctionDef)]
@@ -328,9 +338,10 @@ def test_an_endpoint_file_only_hands_over(path):
     assert ours(path) == {"dify.app"}
 
 
-def test_an_endpoint_file_is_imported_by_nobody():
-    assert importers("endpoints") == set()
-    assert "endpoints" not in roots(REPOSITORY / "main.py")
+@pytest.mark.parametrize("folder", ["endpoints", "provider", "tools"])
+def test_a_file_that_the_platform_loads_is_imported_by_nobody(folder):
+    assert importers(folder) == set()
+    assert folder not in roots(REPOSITORY / "main.py")
 
 
 # State.

@@ -6,11 +6,15 @@ import os
 import random
 import secrets
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Generator, Mapping
 from functools import cache
+from types import MappingProxyType
 from typing import Final
 
 from dify_plugin.config.logger_format import plugin_logger_handler
+from dify_plugin.entities.tool import ToolInvokeMessage
+from dify_plugin.errors import model as sdk_errors
+from dify_plugin.errors.tool import ToolProviderCredentialValidationError
 from werkzeug import Request, Response
 
 from kafka_bridge.broker import config
@@ -34,6 +38,7 @@ from kafka_bridge.dify.recorder import EventRecorder
 from kafka_bridge.dify.routes import Routes
 from kafka_bridge.dify.runs import Runs
 from kafka_bridge.dify.sessions import Sessions
+from kafka_bridge.dify.tools import Kind, Toolbox, ToolFailed
 from kafka_bridge.dify.webhooks import Webhooks
 from kafka_bridge.dispatch.slots import Slots
 from kafka_bridge.events.log.entry import WRITER_CHARS
@@ -43,6 +48,9 @@ from kafka_bridge.events.outcome import Recorders
 from kafka_bridge.ingress.dedupe import Dedupe
 from kafka_bridge.ingress.outside import Outside
 from kafka_bridge.settings.cluster import Cluster
+from kafka_bridge.tooling.messages import Json, Message, Text, Variable
+from kafka_bridge.tooling.publish import Publish
+from kafka_bridge.tooling.validate import Validate
 from kafka_bridge.web import fetch
 
 
@@ -92,6 +100,7 @@ class Runtime:
             Events(events, Reader(Cache(), clock)),
             recorded=events.around,
         )
+        self._tools = Toolbox({"publish": Publish(registry, clock)}, Validate(registry))
 
     def webhook(
         self, request: Request, values: Mapping[str, object], settings: Mapping[str, object], session: http.Session
@@ -112,6 +121,58 @@ class Runtime:
             session=session,
             sessions=self._sessions,
         )
+
+    def tool(
+        self,
+        name: str,
+        credentials: Mapping[str, object],
+        parameters: Mapping[str, object],
+        session: http.Session,  # noqa: ARG002 - for what a tool asks of Dify; it ends with the last message
+    ) -> Generator[ToolInvokeMessage]:
+        """A tool's messages, as it says them. Raises the SDK's exception of the failure's kind."""
+        try:
+            for message in self._tools.call(name, credentials, parameters):
+                yield _to_sdk(message)
+        except ToolFailed as failed:
+            failure = _SDK_ERRORS[failed.kind](str(failed))
+        else:
+            return
+        # Here and not where it was caught: the SDK sends the whole traceback along, and what it came of.
+        raise failure
+
+    def validate(self, credentials: Mapping[str, object]) -> None:
+        """Return if the tools can work with these credentials. Raises the SDK's exception for those that are wrong."""
+        try:
+            self._tools.validate(credentials)
+        except ToolFailed as failed:
+            failure = ToolProviderCredentialValidationError(str(failed))
+        else:
+            return
+        raise failure
+
+
+# Dify shows the text of these, and no other's, as it is: without the name of an exception and a traceback around it.
+_SDK_ERRORS: Final = MappingProxyType(
+    {
+        Kind.BAD_REQUEST: sdk_errors.InvokeBadRequestError,
+        Kind.AUTHORIZATION: sdk_errors.InvokeAuthorizationError,
+        Kind.CONNECTION: sdk_errors.InvokeConnectionError,
+        Kind.RATE_LIMIT: sdk_errors.InvokeRateLimitError,
+        Kind.UNAVAILABLE: sdk_errors.InvokeServerUnavailableError,
+    }
+)
+
+
+def _to_sdk(message: Message) -> ToolInvokeMessage:
+    kinds = ToolInvokeMessage.MessageType
+    match message:
+        case Json(value):
+            return ToolInvokeMessage(type=kinds.JSON, message=ToolInvokeMessage.JsonMessage(json_object=value))
+        case Text(text):
+            return ToolInvokeMessage(type=kinds.TEXT, message=ToolInvokeMessage.TextMessage(text=text))
+        case Variable(name, value):
+            variable = ToolInvokeMessage.VariableMessage(variable_name=name, variable_value=value)
+            return ToolInvokeMessage(type=kinds.VARIABLE, message=variable)
 
 
 # Ten blocking runs stop a default Dify, webhooks included: of all endpoints together no more than these.
