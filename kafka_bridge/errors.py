@@ -16,6 +16,7 @@
     ├── Internal                 500  a defect of ours; the incident id leads to the log
     ├── CertificateUnreachable   503  what the signature is checked with cannot be fetched now; deliver again
     ├── LogUnreadable            503  the event log cannot be read now
+    ├── NothingCame              504  what a tool has waited for
     └── Unavailable              503  Kafka has not acknowledged; `cause` says why; deliver again
         └── Unreadable           503  the same of reading
     Retry                        none of ours: what a flow of yours raises to be run again after a delay
@@ -253,11 +254,16 @@ class LogUnreadable(BridgeError):
     title = "The event log cannot be read now"
 
 
-class Unavailable(BridgeError):
-    """Kafka did not acknowledge, or cannot: the outcome may be unknown, so the sender should deliver again.
+class NothingCame(BridgeError):
+    """A tool has waited for a record, and it has not come in time."""
 
-    `hint` is what the client library said.
-    """
+    status = HTTPStatus.GATEWAY_TIMEOUT
+    slug = "nothing-came"
+    title = "What was waited for has not come in time"
+
+
+class Unavailable(BridgeError):
+    """Kafka did not acknowledge, and may have it or not: deliver again. `hint` is what the client library said."""
 
     status = HTTPStatus.SERVICE_UNAVAILABLE
     slug = "unavailable"

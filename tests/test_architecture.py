@@ -20,8 +20,10 @@ LAYERS = [
     "settings.secret settings.table settings.pem",
     "settings.reader",
     "settings.cluster settings.sources",
-    "settings.endpoint tooling.messages tooling.parameters tooling.advice",
-    "tooling.call tooling.overrides tooling.order",
+    "settings.endpoint tooling.messages tooling.parameters tooling.advice tooling.jsonpath",
+    "tooling.call tooling.overrides tooling.order tooling.filters tooling.items",
+    "tooling.selection",
+    "tooling.awaiting",
     "events.cloudevents",
     "events.envelope",
     "events.run",
@@ -51,7 +53,7 @@ LAYERS = [
     "ingress.schemes",
     "ingress.options",
     "broker.ports broker.causes broker.config",
-    "tooling.credentials",
+    "tooling.credentials tooling.overview tooling.readers",
     "ingress.source dispatch.plan dispatch.pushed",
     "ingress.receive",
     "broker.loops broker.trust",
@@ -60,7 +62,9 @@ LAYERS = [
     "dispatch.worker",
     "broker.registry broker.kafka.partitions broker.kafka.translate",
     "broker.kafka.admin broker.kafka.consumer broker.kafka.producer",
-    "tooling.publish tooling.validate",
+    "broker.kafka.reader tooling.errands tooling.places tooling.reading",
+    "tooling.consume tooling.publish tooling.topics tooling.validate",
+    "tooling.wait",
     "web service flows",
     "standalone.variables standalone.tally standalone.logs standalone.signals standalone.publishing standalone.produce",
     "standalone.flags standalone.options standalone.apps standalone.look",
@@ -79,12 +83,12 @@ LAYERS = [
 # Modules that may do I/O, hold locks, know the time. All others say that they are pure.
 EDGES = {
     "broker": "batch bridge greenlets loops pump registry trust",
-    "broker.kafka": "admin consumer partitions producer translate",
+    "broker.kafka": "admin consumer partitions producer reader translate",
     "dispatch": "desk gate member news slots worker writer",
     "standalone": "apps flags http life logs look metrics produce progress publishing signals tally",
     "dify": "afterrun app apps call caller consume consumers events health hooks http journal recorder routes runs"
     " sessions storage tools webhooks",
-    "tooling": "publish validate",
+    "tooling": "consume errands places publish reading topics validate wait",
 }
 NOT_PURE = sorted(
     [

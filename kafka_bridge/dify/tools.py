@@ -80,6 +80,8 @@ def _kind(error: BridgeError) -> Kind:
             return Kind.BAD_REQUEST
         case Busy():
             return Kind.RATE_LIMIT
+        case Unavailable(cause=Cause.TOPIC_DOES_NOT_EXIST):
+            return Kind.BAD_REQUEST
         case Unavailable(cause=cause) if cause in _REFUSED_BY_KAFKA:
             return Kind.AUTHORIZATION
         case Unavailable(cause=cause) if cause in _NO_CONNECTION:
