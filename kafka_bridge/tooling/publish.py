@@ -5,6 +5,7 @@ from typing import Final
 
 from kafka_bridge.broker.registry import ProducerRegistry
 from kafka_bridge.clock import Clock
+from kafka_bridge.errors import TooLarge, Unroutable
 from kafka_bridge.events.record import Delivery
 from kafka_bridge.tooling.call import ToolCall
 from kafka_bridge.tooling.credentials import read_target
@@ -30,7 +31,12 @@ class Publish:
         call.parameters.check()
         cluster = read_target(saved)
         began = self._clock.monotonic()
-        deliveries = self._registry.lease(cluster).send_all(order.records, timeout_s=SEND_S)
+        try:
+            deliveries = self._registry.lease(cluster).send_all(order.records, timeout_s=SEND_S)
+        except (TooLarge, Unroutable) as error:
+            if not order.batch or error.index is None:
+                raise
+            raise type(error)(f"Record {error.index + 1} of the batch: {error}") from error
         result = written(order, deliveries, latency_s=self._clock.monotonic() - began)
         yield from results(result, _sentence(result), OUTPUTS)
 
