@@ -15,7 +15,9 @@ from kafka_bridge.tooling.overrides import overridden
 
 # As for webhooks: the client itself gives up after eight seconds.
 SEND_S: Final = 9.0
-OUTPUTS: Final = ("status", "topic", "partition", "offset", "timestamp", "latency_ms", "event_id", "count", "records")
+# Every message costs a line on stdout, so of one record only what there is to say of it.
+_OF_ONE: Final = ("topic", "partition", "offset", "timestamp", "latency_ms")
+OUTPUTS: Final = (*_OF_ONE, "event_id", "count", "records")
 
 
 class Publish:
@@ -38,7 +40,7 @@ class Publish:
                 raise
             raise type(error)(f"Record {error.index + 1} of the batch: {error}") from error
         result = written(order, deliveries, latency_s=self._clock.monotonic() - began)
-        yield from results(result, _sentence(result), OUTPUTS)
+        yield from results(result, _sentence(result), OUTPUTS if order.batch else _OF_ONE)
 
 
 def written(order: Order, deliveries: tuple[Delivery, ...], *, latency_s: float) -> dict[str, object]:

@@ -34,14 +34,17 @@ def test_the_first_message_is_the_flat_result_then_text_then_the_outputs():
         }
     )
     assert second == Text("Published to topic orders, partition 3, offset 41.")
-    assert others == [Variable(name, first.value[name]) for name in OUTPUTS]
+    assert others == [
+        Variable(name, first.value[name]) for name in ("topic", "partition", "offset", "timestamp", "latency_ms")
+    ]
 
 
 def test_a_batch_says_where_each_record_lies_and_is_as_flat():
-    first, *_ = call(Registry(), message="[1, 2]", format="batch", event_id="e")
+    first, _, *variables = call(Registry(), message="[1, 2]", format="batch", event_id="e")
 
     assert [(one["offset"], one["event_id"]) for one in first.value["records"]] == [(41, "e-0"), (42, "e-1")]
     assert (first.value["count"], first.value["offset"], first.value["event_id"]) == (2, 42, "e-1")
+    assert variables == [Variable(name, first.value[name]) for name in OUTPUTS]
 
 
 def test_the_records_of_a_batch_are_sent_together():
