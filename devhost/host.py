@@ -17,10 +17,11 @@ from devhost.broker import EmbeddedBroker
 from devhost.calls import AroundStorage, Calls, undisturbed
 from devhost.gateway import Endpoint, Gateway, OnRequest
 from devhost.instance import OnLine
-from devhost.manifest import read_manifest
+from devhost.manifest import Tool, read_manifest
 from devhost.process import PluginProcess
 from devhost.storage import Accounting, Storage
 from devhost.timing import Timing
+from devhost.tools import Message, Tools
 
 REPOSITORY: Final = Path(__file__).resolve().parent.parent
 # As Go's HTTP server has it.
@@ -68,6 +69,7 @@ class Host:
         self.storage = options.storage if isinstance(options.storage, Storage) else self._make_storage(options.storage)
         self.plugin: PluginProcess
         self.gateway: Gateway
+        self.tools: Tools
         self.port = options.port
         self._server: uvicorn.Server
         self._serving: asyncio.Task[None] | None = None
@@ -77,6 +79,11 @@ class Host:
         """The names of the plugin's settings."""
         return self._manifest.settings
 
+    @property
+    def declared_tools(self) -> Mapping[str, Tool]:
+        """The plugin's tools, by name."""
+        return self._manifest.tools
+
     async def start(self) -> None:
         """Start all of it, and return when requests are served. Raises NotRunning, and OSError for a taken port."""
         options = self._options
@@ -84,9 +91,8 @@ class Host:
         # The port must be known before the plugin starts: it reads it from its environment.
         self.port = listener.getsockname()[1]
         try:
-            if any(self._lacks_broker(settings) for settings in options.endpoints.values()) and not self.bootstrap:
-                self._broker = EmbeddedBroker()
-                self.bootstrap = self._broker.bootstrap
+            if any(self._lacks_broker(settings) for settings in options.endpoints.values()):
+                self.need_broker()
             endpoints = {hook: self.endpoint(hook, settings) for hook, settings in options.endpoints.items()}
             self.plugin = PluginProcess(
                 options.plugin,
@@ -102,6 +108,7 @@ class Host:
                 timing=options.timing,
                 tells_canceled=options.tells_canceled,
             )
+            self.tools = Tools(self.plugin, self._manifest)
             self.gateway = Gateway(self.plugin, endpoints, timing=options.timing, on_request=options.on_request)
             await self.plugin.start()
         except BaseException:
@@ -132,6 +139,19 @@ class Host:
         if _APP_SETTING in self._manifest.settings and len(self._options.apps) == 1:
             defaults[_APP_SETTING] = {"app_id": next(iter(self._options.apps))}
         return Endpoint(hook, {**defaults, **settings})
+
+    def credentials(self, saved: Mapping[str, object]) -> Mapping[str, object]:
+        """The tools' credentials with these values; without servers they are for this host's broker."""
+        if _BROKER_SETTING not in self._manifest.credentials or _BROKER_SETTING in saved:
+            return saved
+        self.need_broker()
+        return {_BROKER_SETTING: self.bootstrap, **saved}
+
+    def need_broker(self) -> None:
+        """Start the embedded broker, unless there is one already."""
+        if not self.bootstrap:
+            self._broker = EmbeddedBroker()
+            self.bootstrap = self._broker.bootstrap
 
     def _make_storage(self, path: Path | None) -> Storage:
         accounting = self._options.accounting
@@ -226,6 +246,25 @@ class BackgroundHost:
     def url(self, hook: str) -> str:
         """The endpoint's URL, without a slash at the end."""
         return f"http://127.0.0.1:{self.host.port}/e/{hook}"
+
+    def tool(
+        self, name: str, parameters: Mapping[str, object], credentials: Mapping[str, object] | None = None
+    ) -> Iterator[Message]:
+        """What a tool says, as it says it. Raises NoTool, ToolFailed and NotRunning."""
+        messages = self.host.tools.call(name, parameters, self.host.credentials(credentials or {}))
+
+        async def following() -> Message | None:
+            return await anext(messages, None)
+
+        try:
+            while (message := self._call(following())) is not None:
+                yield message
+        finally:
+            self._call(messages.aclose())
+
+    def validate(self, credentials: Mapping[str, object]) -> None:
+        """Have the plugin look at the tools' credentials. Raises NoTool, ToolFailed and NotRunning."""
+        self._call(self.host.tools.validate(self.host.credentials(credentials)))
 
     def configure(self, hook: str, settings: Mapping[str, object]) -> None:
         """Save other settings for a hook, or add one."""

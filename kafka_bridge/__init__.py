@@ -13,6 +13,12 @@ One line per module, lowest first; each imports only from lines above it (`tests
     settings.{pem,cluster,sources}  certificates from a single-line field; the connection; the senders
     settings.endpoint               all settings of an endpoint, parsed once
     readiness                       whether an endpoint can do its work
+    tooling.{messages,parameters}   what a tool says; what it is given
+    tooling.{advice,call}           what failed and what to do; one call of a tool
+    tooling.{overrides,order}       another cluster for one call; what is to be published
+    tooling.{jsonpath,filters}      paths into JSON; which records are meant
+    tooling.{items,selection}       a record as a tool gives it; what is to be read
+    tooling.awaiting                a record that is waited for, and its request
     events.{cloudevents,envelope}   CloudEvents as they arrive; what an event is, and how it becomes a record
     events.{run,outcome}            what became of a run, and of one request; the Recorder port
     events.log.{store,entry}        the port to a key-value store; one line of the event log
@@ -46,6 +52,8 @@ One line per module, lowest first; each imports only from lines above it (`tests
     ingress.vendors                 the rows, one per vendor
     ingress.{schemes,options}       all rows in one table; the parameters that an operator may set
     broker.{ports,causes,config}    the broker's interface, its errors in our words, its properties
+    tooling.credentials             the cluster of the tools, and what they may do besides
+    tooling.{overview,readers}      what is said of topics; how tools get a client
     dispatch.pushed                 records that somebody brings
     dispatch.plan                   what is consumed and how, compiled from its settings
     ingress.source                  one sender, compiled from its settings
@@ -59,6 +67,10 @@ One line per module, lowest first; each imports only from lines above it (`tests
     dispatch.{news,writer}          the dispatcher's log lines; writes results and dead letters
     dispatch.worker                 carries out what the engine decides
     broker.registry                 who shares a producer
+    tooling.{errands,places}        what blocks, on its thread; where topics begin and end
+    tooling.reading                 reads records until there are enough
+    tooling.{publish,consume,wait}  the tools that write, read, and do one for the other
+    tooling.{topics,validate}       the tools for topics; what saving the credentials does
     web                             what a proof fetches from outside
     service, flows                  runs outside Dify: through its HTTP API, or of a local function
     standalone.{variables,flags}    the variables of the stand-alone worker; its command line
@@ -81,6 +93,7 @@ One line per module, lowest first; each imports only from lines above it (`tests
     dify.{storage,sessions}         storage through the session of a request; who is signed in
     dify.{call,journal}             one request to an endpoint; the log lines
     dify.{meter,metrics}            counts outcomes and runs; the numbers in Prometheus' words
+    dify.tools                      the tools by name, and their error boundary
     dify.{runs,recorder}            runs while a request is open; feeds the event log
     dify.{consumers,events}         the endpoints' members of groups; looks at the event log
     dify.{consume,afterrun}         one window, or records that are brought; runs within a sender's request

@@ -17,6 +17,7 @@
     ├── Internal                 500  a defect of ours; the incident id leads to the log
     ├── CertificateUnreachable   503  what the signature is checked with cannot be fetched now; deliver again
     ├── LogUnreadable            503  the event log cannot be read now
+    ├── NothingCame              504  what a tool has waited for
     └── Unavailable              503  Kafka has not acknowledged; `cause` says why; deliver again
         └── Unreadable           503  the same of reading
     Retry                        none of ours: what a flow of yours raises to be run again after a delay
@@ -76,6 +77,7 @@ class BridgeError(Exception):
     status: ClassVar[HTTPStatus]
     slug: ClassVar[str]
     title: ClassVar[str]
+    retry_after_s: int = 0
 
     def __init__(self, detail: str = "", *, hint: str = "") -> None:
         super().__init__(detail or self.title)
@@ -85,7 +87,7 @@ class BridgeError(Exception):
     @property
     def headers(self) -> tuple[tuple[str, str], ...]:
         """Response headers that belong to this error."""
-        return ()
+        return (("Retry-After", str(self.retry_after_s)),) if self.retry_after_s else ()
 
 
 class Refused(BridgeError):
@@ -205,10 +207,7 @@ class Busy(BridgeError):
     status = HTTPStatus.TOO_MANY_REQUESTS
     slug = "busy"
     title = "This is being done already, or asked for too often"
-
-    @property
-    def headers(self) -> tuple[tuple[str, str], ...]:
-        return (("Retry-After", "5"),)
+    retry_after_s = 5
 
 
 class Fenced(BridgeError):
@@ -243,10 +242,7 @@ class CertificateUnreachable(BridgeError):
     status = HTTPStatus.SERVICE_UNAVAILABLE
     slug = "certificate-unreachable"
     title = "The certificate of the sender cannot be fetched now"
-
-    @property
-    def headers(self) -> tuple[tuple[str, str], ...]:
-        return (("Retry-After", "10"),)
+    retry_after_s = 10
 
 
 class LogUnreadable(BridgeError):
@@ -257,11 +253,16 @@ class LogUnreadable(BridgeError):
     title = "The event log cannot be read now"
 
 
-class Unavailable(BridgeError):
-    """Kafka did not acknowledge, or cannot: the outcome may be unknown, so the sender should deliver again.
+class NothingCame(BridgeError):
+    """A tool has waited for a record, and it has not come in time."""
 
-    `hint` is what the client library said.
-    """
+    status = HTTPStatus.GATEWAY_TIMEOUT
+    slug = "nothing-came"
+    title = "What was waited for has not come in time"
+
+
+class Unavailable(BridgeError):
+    """Kafka did not acknowledge, and may have it or not: deliver again. `hint` is what the client library said."""
 
     status = HTTPStatus.SERVICE_UNAVAILABLE
     slug = "unavailable"
@@ -270,10 +271,7 @@ class Unavailable(BridgeError):
     def __init__(self, cause: Cause, hint: str = "") -> None:
         super().__init__(cause.value, hint=hint)
         self.cause = cause
-
-    @property
-    def headers(self) -> tuple[tuple[str, str], ...]:
-        return (("Retry-After", str(self.cause.retry_after_s)),)
+        self.retry_after_s = cause.retry_after_s
 
 
 class Unreadable(Unavailable):

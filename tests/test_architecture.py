@@ -20,8 +20,10 @@ LAYERS = [
     "settings.secret settings.table settings.pem",
     "settings.reader",
     "settings.cluster settings.sources",
-    "settings.endpoint",
-    "readiness",
+    "settings.endpoint tooling.messages tooling.parameters tooling.advice tooling.jsonpath",
+    "readiness tooling.call tooling.overrides tooling.order tooling.filters tooling.items",
+    "tooling.selection",
+    "tooling.awaiting",
     "events.cloudevents",
     "events.envelope",
     "events.run",
@@ -51,6 +53,7 @@ LAYERS = [
     "ingress.schemes",
     "ingress.options",
     "broker.ports broker.causes broker.config",
+    "tooling.credentials tooling.overview tooling.readers",
     "ingress.source dispatch.plan dispatch.pushed",
     "ingress.receive",
     "ingress.trial",
@@ -65,13 +68,16 @@ LAYERS = [
     "dispatch.worker",
     "broker.registry broker.kafka.partitions broker.kafka.translate",
     "broker.kafka.admin broker.kafka.consumer broker.kafka.producer",
+    "broker.kafka.reader tooling.errands tooling.places tooling.reading",
+    "tooling.consume tooling.publish tooling.topics tooling.validate",
+    "tooling.wait",
     "web service flows",
     "standalone.variables standalone.tally standalone.logs standalone.signals standalone.publishing standalone.produce",
     "standalone.flags standalone.options standalone.apps standalone.look",
     "standalone.metrics standalone.http standalone.progress standalone.life",
     "worker",
     "dify.hooks dify.storage dify.sessions dify.apps dify.caller",
-    "dify.call dify.journal dify.meter dify.metrics",
+    "dify.call dify.journal dify.meter dify.metrics dify.tools",
     "dify.runs dify.recorder",
     "dify.consumers dify.events",
     "dify.consume dify.consumer dify.resend dify.stream",
@@ -84,12 +90,14 @@ LAYERS = [
 # Modules that may do I/O, hold locks, know the time. All others say that they are pure.
 EDGES = {
     "broker": "batch bridge greenlets loops pump registry trust",
-    "broker.kafka": "admin consumer partitions producer translate",
+    "broker.kafka": "admin consumer partitions producer reader translate",
     "dashboard": "page",
     "dispatch": "desk gate member news slots worker writer",
     "standalone": "apps flags http life logs look metrics produce progress publishing signals tally",
     "dify": "afterrun app apps call caller consume consumer consumers dashboard events health hooks http journal"
-    " measures metrics recorder replay resend routes runs sessions signin storage stream trial webhooks",
+    " measures metrics recorder replay resend routes runs sessions signin storage stream tools trial"
+    " webhooks",
+    "tooling": "consume errands places publish reading topics validate wait",
 }
 NOT_PURE = sorted(
     [
@@ -129,7 +137,13 @@ def name_of(path):
 MODULES = {name_of(path): path for path in sorted((REPOSITORY / PACKAGE).rglob("*.py"))}
 PACKAGES = {name for name, path in MODULES.items() if path.name == "__init__.py"}
 CODE = sorted(MODULES.keys() - PACKAGES)
-ENDPOINTS = sorted(path for path in (REPOSITORY / "endpoints").glob("*.py") if path.name != "__init__.py")
+# Which the platform loads.
+LOADED = sorted(
+    path
+    for folder in ("endpoints", "provider", "tools")
+    for path in (REPOSITORY / folder).glob("*.py")
+    if path.name != "__init__.py"
+)
 
 
 @cache
@@ -240,9 +254,9 @@ def test_only_one_module_knows_gevent():
     assert importers("gevent") == {"broker.greenlets"}
 
 
-def test_only_the_composition_root_the_entry_point_and_the_endpoints_know_the_sdk():
+def test_only_the_composition_root_the_entry_point_and_what_the_platform_loads_know_the_sdk():
     assert importers("dify_plugin") == {"dify.app"}
-    for path in (REPOSITORY / "main.py", *ENDPOINTS):
+    for path in (REPOSITORY / "main.py", *LOADED):
         assert "dify_plugin" in roots(path)
 
 
@@ -299,7 +313,7 @@ def test_the_entry_point_imports_the_sdk_before_anything_else():
 @pytest.mark.parametrize("path", sorted((REPOSITORY / "devhost").rglob("*.py")), ids=lambda path: path.stem)
 def test_the_local_host_never_knows_the_edge(path):
     assert {name for name in ours(path) if name.split(".")[0] == "dify"} == set()
-    assert roots(path) & {"dify_plugin", "endpoints"} == set()
+    assert roots(path) & {"dify_plugin", "endpoints", "provider", "tools"} == set()
 
 
 def test_the_package_never_knows_what_is_not_packed_with_it():
@@ -322,11 +336,11 @@ def test_the_process_of_the_tests_never_imports_the_sdk_which_would_patch_it():
     assert {path for path in loaded if "dify_plugin" in roots(path) or "dify.app" in ours(path)} == set()
 
 
-# Endpoint files, which the platform's loader may execute twice.
+# Files of endpoints and tools, which the platform's loader may execute twice.
 
 
-@pytest.mark.parametrize("path", ENDPOINTS, ids=lambda path: path.stem)
-def test_an_endpoint_file_only_hands_over(path):
+@pytest.mark.parametrize("path", LOADED, ids=lambda path: path.stem)
+def test_a_file_that_the_platform_loads_only_hands_over(path):
     classes = [node for node in tree_of(path).body if isinstance(node, ast.ClassDef)]
     branches = (ast.If, ast.IfExp, ast.Try, ast.Match, ast.For, ast.While, ast.With, ast.BoolOp)
     state = [node for node in tree_of(path).body if isinstance(node, ast.Assign | ast.AnnAssign | ast.FunctionDef)]
@@ -338,9 +352,10 @@ def test_an_endpoint_file_only_hands_over(path):
     assert ours(path) == {"dify.app"}
 
 
-def test_an_endpoint_file_is_imported_by_nobody():
-    assert importers("endpoints") == set()
-    assert "endpoints" not in roots(REPOSITORY / "main.py")
+@pytest.mark.parametrize("folder", ["endpoints", "provider", "tools"])
+def test_a_file_that_the_platform_loads_is_imported_by_nobody(folder):
+    assert importers(folder) == set()
+    assert folder not in roots(REPOSITORY / "main.py")
 
 
 # State.

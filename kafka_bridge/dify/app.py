@@ -6,18 +6,25 @@ import os
 import random
 import secrets
 import time
-from collections.abc import Callable, Mapping
+import uuid
+from collections.abc import Callable, Generator, Mapping
 from functools import cache
+from types import MappingProxyType
 from typing import Final
 
 from dify_plugin.config.logger_format import plugin_logger_handler
+from dify_plugin.entities.tool import ToolInvokeMessage
+from dify_plugin.errors import model as sdk_errors
+from dify_plugin.errors.tool import ToolProviderCredentialValidationError
 from werkzeug import Request, Response
 
 from kafka_bridge.broker import config
 from kafka_bridge.broker.bridge import Connection
 from kafka_bridge.broker.greenlets import GeventLoop
+from kafka_bridge.broker.kafka.admin import KafkaAdmin
 from kafka_bridge.broker.kafka.consumer import KafkaConsumer
 from kafka_bridge.broker.kafka.producer import KafkaProducer
+from kafka_bridge.broker.kafka.reader import KafkaReader
 from kafka_bridge.broker.registry import ProducerRegistry
 from kafka_bridge.broker.trust import default_ca_file
 from kafka_bridge.clock import Clock
@@ -43,6 +50,7 @@ from kafka_bridge.dify.runs import Runs
 from kafka_bridge.dify.sessions import Sessions
 from kafka_bridge.dify.signin import SignIn
 from kafka_bridge.dify.stream import Stream, lasts_s
+from kafka_bridge.dify.tools import Kind, Toolbox, ToolFailed
 from kafka_bridge.dify.trial import Trial
 from kafka_bridge.dify.webhooks import Webhooks
 from kafka_bridge.dispatch.slots import Slots
@@ -54,6 +62,14 @@ from kafka_bridge.ingress.dedupe import Dedupe
 from kafka_bridge.ingress.outside import Outside
 from kafka_bridge.metrics import Metrics
 from kafka_bridge.settings.cluster import Cluster
+from kafka_bridge.tooling.call import Tool
+from kafka_bridge.tooling.consume import Consume as ConsumeTool
+from kafka_bridge.tooling.errands import Errands
+from kafka_bridge.tooling.messages import Json, Message, Text, Variable
+from kafka_bridge.tooling.publish import Publish
+from kafka_bridge.tooling.topics import CreateTopic, ListTopics
+from kafka_bridge.tooling.validate import Validate
+from kafka_bridge.tooling.wait import WaitForEvent
 from kafka_bridge.web import fetch
 
 
@@ -127,6 +143,7 @@ class Runtime:
             recorded=events.around,
         )
         self._dispatch = dashboard.around(routes.dispatch)
+        self._tools = _toolbox(registry, ca_file, loop=loop, clock=clock)
 
     def webhook(
         self, request: Request, values: Mapping[str, object], settings: Mapping[str, object], session: http.Session
@@ -147,6 +164,78 @@ class Runtime:
             session=session,
             sessions=self._sessions,
         )
+
+    def tool(
+        self,
+        name: str,
+        credentials: Mapping[str, object],
+        parameters: Mapping[str, object],
+        session: http.Session,  # noqa: ARG002 - for what a tool asks of Dify; it ends with the last message
+    ) -> Generator[ToolInvokeMessage]:
+        """A tool's messages, as it says them. Raises the SDK's exception of the failure's kind."""
+        try:
+            for message in self._tools.call(name, credentials, parameters):
+                yield _to_sdk(message)
+        except ToolFailed as failed:
+            failure = _SDK_ERRORS[failed.kind](str(failed))
+        else:
+            return
+        # Here and not where it was caught: the SDK sends the whole traceback along, and what it came of.
+        raise failure
+
+    def validate(self, credentials: Mapping[str, object]) -> None:
+        """Return if the tools can work with these credentials. Raises the SDK's exception for those that are wrong."""
+        try:
+            self._tools.validate(credentials)
+        except ToolFailed as failed:
+            failure = ToolProviderCredentialValidationError(str(failed))
+        else:
+            return
+        raise failure
+
+
+# Dify shows the text of these, and no other's, as it is: without the name of an exception and a traceback around it.
+_SDK_ERRORS: Final = MappingProxyType(
+    {
+        Kind.BAD_REQUEST: sdk_errors.InvokeBadRequestError,
+        Kind.AUTHORIZATION: sdk_errors.InvokeAuthorizationError,
+        Kind.CONNECTION: sdk_errors.InvokeConnectionError,
+        Kind.RATE_LIMIT: sdk_errors.InvokeRateLimitError,
+        Kind.UNAVAILABLE: sdk_errors.InvokeServerUnavailableError,
+    }
+)
+
+
+def _to_sdk(message: Message) -> ToolInvokeMessage:
+    kinds = ToolInvokeMessage.MessageType
+    match message:
+        case Json(value):
+            return ToolInvokeMessage(type=kinds.JSON, message=ToolInvokeMessage.JsonMessage(json_object=value))
+        case Text(text):
+            return ToolInvokeMessage(type=kinds.TEXT, message=ToolInvokeMessage.TextMessage(text=text))
+        case Variable(name, value):
+            variable = ToolInvokeMessage.VariableMessage(variable_name=name, variable_value=value)
+            return ToolInvokeMessage(type=kinds.VARIABLE, message=variable)
+
+
+def _toolbox(registry: ProducerRegistry, ca_file: str, *, loop: GeventLoop, clock: Clock) -> Toolbox:
+    def make_reader(cluster: Cluster, group_id: str) -> KafkaReader:
+        return KafkaReader(config.reader_properties(cluster, ca_file=ca_file, group_id=group_id))
+
+    def make_admin(cluster: Cluster) -> KafkaAdmin:
+        return KafkaAdmin(config.admin_properties(cluster, ca_file=ca_file))
+
+    errands = Errands(loop)
+    tools: dict[str, Tool] = {
+        "publish": Publish(registry, clock),
+        "consume": ConsumeTool(make_reader, errands, loop=loop, clock=clock),
+        "wait_for_event": WaitForEvent(
+            make_reader, registry, errands, loop=loop, clock=clock, new_id=lambda: str(uuid.uuid4())
+        ),
+        "list_topics": ListTopics(make_reader, errands, loop=loop, clock=clock),
+        "create_topic": CreateTopic(make_admin, errands, clock),
+    }
+    return Toolbox(tools, Validate(make_reader, errands, clock))
 
 
 # Ten blocking runs stop a default Dify, webhooks included: of all endpoints together no more than these.
