@@ -175,7 +175,7 @@ class Keeping:
 
     def headers(self, headers: Mapping[str, str]) -> list[tuple[str, str]]:
         """Those of a request that are kept, as they are."""
-        return [(name, headers[name]) for name in headers if name in HEADERS]
+        return [header for header in headers.items() if header[0] in HEADERS]
 
 
 NOTHING: Final = Keeping(0)

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Sequence
 from typing import Final, NamedTuple
 
 from kafka_bridge.clock import Clock
-from kafka_bridge.events.log.entry import Entry
+from kafka_bridge.events.log.entry import RUNS, Entry
 from kafka_bridge.events.log.log import EventLog
 from kafka_bridge.events.log.query import Filter, Page, Row, joined, page_of
 from kafka_bridge.events.log.segments import Ref, decode
@@ -16,8 +16,8 @@ from kafka_bridge.events.log.shelf import Shelf, Steps
 from kafka_bridge.events.log.store import StorageFailed, Store
 from kafka_bridge.events.log.writers import Writers
 
-# So many entries older than the cursor are looked through for one page.
-SCAN: Final = 20_000
+# So many entries older than the cursor are looked through for one page: nothing else runs meanwhile.
+SCAN: Final = 5_000
 # Of segments that were read, without bodies.
 CACHE_BYTES: Final = 16 * 1024 * 1024
 # What an entry takes in memory besides its texts.
@@ -57,9 +57,13 @@ class Cache:
 
 
 class _Seen(NamedTuple):
-    """All entries, newest first, down to `floor`: those that are older were not read. Why something is missing."""
+    """Entries, newest first, down to `floor`: those that are older were not read. Why something is missing.
+
+    Of the segments that are newer than all that was asked for the runs alone; they have `newer` events.
+    """
 
     entries: Sequence[Entry]
+    newer: int = 0
     floor: str = ""
     trouble: str = ""
 
@@ -102,7 +106,7 @@ class Reader:
 
     def _kept(self, log: EventLog, seen: _Seen) -> Sequence[Row]:
         """The rows of as many events as are to be kept: segments go as a whole, so there may be more of them."""
-        return joined(seen.entries)[: log.keep]
+        return joined(seen.entries)[: max(0, log.keep - seen.newer)]
 
     def _see(self, log: EventLog, store: Store, below: str) -> _Seen:
         for _ in range(LOOKS):
@@ -115,7 +119,7 @@ class Reader:
 
     def _look(self, log: EventLog, store: Store, below: str) -> tuple[_Seen, bool]:
         found = {entry.id: entry._replace(body="") for entry in log.pending.entries}
-        older, floor, trouble, vanished = 0, "", "", False
+        older, newer, floor, trouble, vanished = 0, 0, "", "", False
         try:
             self._find_others(log, store)
         except StorageFailed as failed:
@@ -126,14 +130,18 @@ class Reader:
                 if older >= SCAN:
                     floor = ref.last
                     break
+                above = bool(below) and ref.first >= below
+                newer += ref.events if above else 0
+                if above and ref.entries == ref.events:
+                    continue
                 entries, gone = self._entries(log, store, ref)
-                found.update((entry.id, entry) for entry in entries)
-                older += len(entries) if not below or ref.first < below else 0
+                found.update((entry.id, entry) for entry in entries if not above or entry.kind in RUNS)
+                older += 0 if above else len(entries)
                 vanished = vanished or gone
         except StorageFailed as failed:
             trouble = _NOT_READ.format(failed)
         entries = sorted((entry for entry in found.values() if entry.id > floor), key=lambda entry: entry.id)
-        return _Seen(entries[::-1], floor and f"{floor}~", trouble), vanished
+        return _Seen(entries[::-1], newer, floor and f"{floor}~", trouble), vanished
 
     def _entries(self, log: EventLog, store: Store, ref: Ref) -> tuple[Sequence[Entry], bool]:
         """The entries of a segment, and whether it is found only now that it is not there any more."""

@@ -28,6 +28,8 @@ COMMITS: Final = 16
 # So many segments of a level become one of the next, as long as they are small: a large one is as good as it gets.
 FAN_IN: Final = 16
 SMALL_BYTES: Final = 8 * 1024
+# However well its rows can be deflated: whoever reads one reads all of it at once.
+SMALL_ENTRIES: Final = 128
 # Numbers whose write was lost leave holes. So many in a row, and a reader takes them for the end.
 HOLES: Final = 3
 # A write that was given up may happen yet: what it left behind is deleted when that is over.
@@ -169,7 +171,8 @@ class Shelf:
     def _small(self) -> list[Ref]:
         """Segments of one level that are to become one."""
         small = sorted(
-            (ref for ref in self.refs if ref.size_bytes < SMALL_BYTES), key=lambda ref: (ref.level, ref.first)
+            (ref for ref in self.refs if ref.size_bytes < SMALL_BYTES and ref.entries < SMALL_ENTRIES),
+            key=lambda ref: (ref.level, ref.first),
         )
         for _, group in groupby(small, key=lambda ref: ref.level):
             if len(batch := list(group)) >= FAN_IN:

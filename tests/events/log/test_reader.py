@@ -246,6 +246,43 @@ def test_a_long_log_is_looked_through_in_parts(monkeypatch):
     assert found == [f"e-{number}" for number in reversed(range(60))]
 
 
+@pytest.mark.parametrize("keep", [25, 40, 1000])
+@pytest.mark.parametrize("limit", [1, 7, 100])
+def test_runs_are_with_their_events_on_every_page_however_much_later_they_were(keep, limit):
+    one = filled(60, every=4)
+    one.log.keep = keep
+    for number in range(60):
+        # Each in a segment with other events.
+        one.add(number, "run", topic="t", partition=0, offset=number, attempt=1, ending="done")
+        one.add(1000 + number, topic="t", partition=1, offset=number)
+        one.flush()
+        one.time.at += 1.0
+    one.add(7, "run", topic="elsewhere", partition=0, offset=7, attempt=1, ending="failed")
+    one.flush()
+    whole = page(one, limit=1000).rows
+    rows, cursor = [], ""
+    while True:
+        this = page(one, cursor=cursor, limit=limit)
+        rows += this.rows
+        cursor = this.next
+        if not cursor:
+            break
+
+    assert rows == list(whole)
+    assert len(rows) == min(keep, 121)
+    assert all(len(row.runs) == 1 for row in rows if row.entry.partition == 0)
+
+
+def test_of_what_is_newer_than_the_page_nothing_is_read_that_has_no_runs():
+    one = filled(60, every=4)
+    cursor = page(one, limit=50).next
+    one.reader = Reader(Cache(), one.time.clock)
+    one.store.calls.clear()
+
+    assert names(page(one, cursor=cursor, limit=100)) == [f"e-{number}" for number in reversed(range(10))]
+    assert len(one.store.calls) <= 4
+
+
 def test_the_reader_needs_no_process_of_its_own():
     one = filled(5)
     fresh = Process(one.store.disk, one.time, "00000002")
