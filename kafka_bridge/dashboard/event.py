@@ -25,14 +25,13 @@ from kafka_bridge.events.log.document import MAX_RUNS
 from kafka_bridge.events.log.entry import RUNS, Entry, Kind
 from kafka_bridge.events.log.masking import BASE64, Notes
 from kafka_bridge.events.log.query import Row
+from kafka_bridge.events.log.replaying import why_not
 from kafka_bridge.events.outcome import Verdict
 
 # Each character may become five in HTML, and a page is one answer of bounded length.
 MAX_BODY_CHARS: Final = 80_000
 MAX_RELATED: Final = 20
-# What was verified: its bytes may go to Kafka.
-REPLAYABLE: Final = frozenset({Kind.ACCEPTED, Kind.DUPLICATE, Kind.FAILED, Kind.REPLAY})
-_TRUSTED: Final = frozenset({Verdict.VERIFIED, Verdict.UNCHECKED})
+_CHECKED: Final = frozenset({Verdict.VERIFIED, Verdict.UNCHECKED})
 
 
 class Fact(NamedTuple):
@@ -116,11 +115,13 @@ def event_view(row: Row, related: Sequence[Row], *, now: float, words: Words) ->
 
 def refusal_of(entry: Entry, words: Words) -> str:
     """Why it cannot be sent again; empty when it can."""
+    if not why_not(entry):
+        return ""
     if entry.verdict == Verdict.OWN:
         return words["not_replayable_own"]
-    if entry.kind not in REPLAYABLE or entry.verdict not in _TRUSTED:
+    if entry.verdict not in _CHECKED or entry.kind in RUNS:
         return words["not_replayable_kind"]
-    return words["not_replayable_body"] if entry.note else ""
+    return words["not_replayable_body" if entry.topic else "not_replayable_topic"]
 
 
 def _request(entry: Entry, words: Words) -> Sequence[Fact]:

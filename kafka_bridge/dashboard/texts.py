@@ -158,20 +158,17 @@ TEXTS: Final[Mapping[str, Text]] = MappingProxyType(
         ),
         "done_replayed": ("It was sent again. This is the new entry.", "已重新发送。这是新的条目。"),
         "done_run": ("The app has run for it.", "应用已为其运行。"),
-        "not_replayable_kind": (
-            "Only events that were verified can be sent again.",
-            "只有通过验证的事件才能重放。",
-        ),
         "not_replayable_own": ("A test event is not sent again: send another one.", "测试事件不能重放：请再发送一个。"),
+        "not_replayable_kind": ("Only events that were verified can be sent again.", "只有通过验证的事件才能重放。"),
+        "not_replayable_topic": (
+            "It cannot be sent again: it has led to no topic.",
+            "无法重放：它没有对应的主题。",
+        ),
         "not_replayable_body": (
             "It cannot be sent again: its body is not kept whole.",
             "无法重放：没有保留完整正文。",
         ),
         # The consumer.
-        "not_available": (
-            "This process knows nothing of a consumer.",
-            "此进程没有消费者信息。",
-        ),
         "state": ("State", "状态"),
         "resident": ("Resident consumer", "常驻消费者"),
         "group": ("Consumer group", "消费者组"),

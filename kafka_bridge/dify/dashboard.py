@@ -2,7 +2,7 @@
 
 import logging
 from collections.abc import Mapping, Sequence
-from typing import Any, Final, Protocol
+from typing import Final
 from urllib.parse import parse_qs
 
 import orjson
@@ -19,6 +19,7 @@ from kafka_bridge.dashboard.shown import VALUE_CHARS, one_line
 from kafka_bridge.dashboard.summary import settings_view
 from kafka_bridge.dashboard.words import language_of
 from kafka_bridge.dify.call import Call, Handler
+from kafka_bridge.dify.consumer import ConsumerState
 from kafka_bridge.dify.events import Events, cursor_of, filter_of
 from kafka_bridge.dify.health import Health
 from kafka_bridge.dify.signin import SignIn
@@ -38,15 +39,8 @@ DONE: Final = ("replayed", "run")
 MACHINES: Final = ("/webhook", "/dispatch", "/consume", "/health", "/metrics", "/stream")
 
 
-class ConsumerPort(Protocol):
-    """Who knows what an endpoint consumes."""
-
-    def state(self, call: Call) -> Mapping[str, Any]:
-        """What `dashboard.consuming` reads. Raises BridgeError."""
-
-
 class Dashboard:
-    """The handlers. `consumer` is None where nobody knows of one."""
+    """The handlers."""
 
     def __init__(
         self,
@@ -56,7 +50,7 @@ class Dashboard:
         health: Health,
         *,
         clock: Clock,
-        consumer: ConsumerPort | None = None,
+        consumer: ConsumerState,
     ) -> None:
         self._pages = pages
         self._sign_in = sign_in
@@ -140,7 +134,6 @@ class Dashboard:
     def _consuming(self, call: Call, _asked: Mapping[str, str]) -> Outbound:
         frame, now = self._frame(call, "consumer"), self._clock.now()
         words = self._pages.words(frame.language)
-        state = self._consumer.state(call) if self._consumer is not None else None
 
         def latest(outcome: str) -> Sequence[LatestRun]:
             page = self._events.page(call, Filter(outcome=outcome), limit=PER_PAGE)
@@ -149,7 +142,7 @@ class Dashboard:
         return self._pages.draw(
             "consumer",
             frame,
-            consumer=consumer_view(state, words) if state is not None else None,
+            consumer=consumer_view(self._consumer.state(call), words),
             dead_letters=latest(Kind.DEAD_LETTERED),
             failed=latest(Kind.FAILED),
             all_dead_letters=link_to("events", outcome=Kind.DEAD_LETTERED),

@@ -23,6 +23,7 @@ ENTRY = Entry(
     f"{1:024x}", Kind.ACCEPTED, NOW, source="shop", scheme="hmac", event_id="order-1", verdict=Verdict.VERIFIED,
     method="POST", path="/webhook/shop", body='{"a":1}', body_bytes=7, topic="orders", partition=2, offset=5,
     status=200, duration_ms=40.0,
+    record_format="binary",
 )  # fmt: skip
 
 

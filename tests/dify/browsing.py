@@ -68,7 +68,9 @@ class Endpoint:
         stream = Stream(self.recorder, loop=loop, clock=clock)
         resend = Resend(self.events, self.recorder, self.registry, runs, clock=clock)
         sign_in = SignIn(pages := the_pages(), self.sessions, clock)
-        self.dashboard = dashboard = Dashboard(pages, sign_in, self.events, health, clock=clock, consumer=consumer)
+        self.dashboard = dashboard = Dashboard(
+            pages, sign_in, self.events, health, clock=clock, consumer=consumer or member
+        )
         self.table = Routes(
             webhooks,
             health,

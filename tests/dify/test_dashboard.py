@@ -399,7 +399,14 @@ def test_without_an_app_there_is_only_kafka_to_send_it_to():
         ({"id": "x"}, {}, {"x-webhook-signature": "00"}, "Only events that were verified"),
         ({"id": "x", "a": "b" * 20_000}, {}, {}, "its body is not kept whole"),
         (b'{"id": "x"', {"mask_paths": "a"}, {}, "its body is not kept whole"),
-        ({"id": "x"}, {"sources": '{"default": {"routes": {"*": "drop"}}}'}, {}, ""),
+        ({"id": "x", "a": "b"}, {"mask_paths": "a"}, {}, "its body is not kept whole"),
+        ({"id": "x"}, {"sources": '{"default": {"topic": "{body.none}"}}'}, {}, "it has led to no topic"),
+        (
+            {"id": "x", "type": "t"},
+            {"sources": '{"default": {"routes": {"*": "drop"}}}'},
+            {},
+            "it has led to no topic",
+        ),
     ],
 )
 def test_what_cannot_be_sent_again_has_no_button_but_a_reason(payload, settings, headers, why):
@@ -703,7 +710,7 @@ def test_the_consumer_is_shown_with_its_partitions():
 
 def test_a_consumer_that_says_nothing_is_shown_too():
     assert "No partition is assigned" in opened(Endpoint(consumer=Consumer()), view="consumer").text
-    assert "knows nothing of a consumer" in opened(Endpoint(), view="consumer").text
+    assert "not configured" in opened(Endpoint(), view="consumer").text
 
 
 def test_the_consumers_page_lists_the_last_dead_letters_and_failed_runs():

@@ -57,6 +57,7 @@ def test_it_is_published_along_the_sources_route_and_leads_to_its_page():
     assert (entry["event_id"], entry["offset"]) == (body["id"], 41)
     person.open(**led_to(answer))
     assert body["id"] in person.page
+    assert "A test event is not sent again" in person.page
 
 
 def test_nothing_in_kafka_or_in_the_log_says_that_a_sender_was_verified():

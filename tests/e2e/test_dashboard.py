@@ -200,3 +200,28 @@ def test_a_cookie_dies_with_the_token_it_was_given_for(host, endpoint, person, s
     host.configure(url.rpartition("/")[2], {"webhook_secret": secret, "api_token": "another-token-entirely"})
 
     assert "<h1>Sign in</h1>" in somebody.open().text
+
+
+def test_an_event_is_sent_again_without_a_script(endpoint, person, client, token, topics: Topics):
+    secret = "secret-of-the-one-sent-again"
+    url = endpoint(webhook_secret=secret, api_token=token, topic="dash.again", key="{id}")
+    first = deliver(client, url, secret, {"id": "again-1"})
+    somebody = person(url)
+    event = somebody.open(link_to(somebody.sign_in(token), "again-1"))
+    assert "Replay" in event.text
+    entry = re.search(r'name="id" value="([0-9a-f]{24})"', event.text)[1]
+
+    asked = somebody.open(f"?view=event&id={entry}&replay=ask")
+    csrf = re.search(r'name="csrf" value="([0-9a-f]{64})"', asked.text)[1]
+    refused = somebody.send(f"events/{entry}/replay", to="kafka")
+    answer = somebody.send(f"events/{entry}/replay", to="kafka", csrf=csrf)
+    page = somebody.client.get(urljoin(str(answer.url), answer.headers["location"]))
+
+    assert "Confirm" in asked.text
+    assert (refused.status_code, refused.headers["content-type"]) == (401, "text/html; charset=utf-8")
+    assert 'href="../../"' in refused.text
+    assert answer.status_code == 303
+    assert "It was sent again." in page.text
+    message = topics.at("dash.again", first["partition"], first["offset"] + 1)
+    assert dict(message.headers())["replayed-from"].decode() == entry
+    assert topics.count("dash.again") == 2
