@@ -19,8 +19,8 @@ from tests.browser.endpoint import Endpoint
 from tests.browser.watch import Watch
 from tests.e2e.topics import Topics
 
-# Longer than a page needs, shorter than what a person takes for broken.
-PATIENCE_MS = 10_000
+# Far longer than a page needs: the machine may be busy.
+PATIENCE_MS = 20_000
 
 expect.set_options(PATIENCE_MS)
 

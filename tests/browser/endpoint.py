@@ -54,6 +54,10 @@ class Endpoint:
         """Any delivery."""
         return self._client.post(self.url + path, content=body, headers=headers)
 
+    def answers(self) -> bool:
+        """Whether the plugin's process is there, and Kafka."""
+        return self._client.get(f"{self.url}/health").status_code == 200
+
     def events(self, **asked: str) -> list[dict[str, Any]]:
         """What the API lists."""
         answer = self._client.get(f"{self.url}/events", params=asked, headers={"Authorization": f"Bearer {self.token}"})

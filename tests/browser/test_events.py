@@ -188,7 +188,7 @@ def test_a_plugin_that_is_killed_and_comes_back_is_followed_again(visit, endpoin
     pid = host.pid
 
     host.kill_plugin()
-    eventually(dashboard.page, lambda: host.pid not in {None, pid})
+    eventually(dashboard.page, lambda: host.pid not in {None, pid} and endpoint.answers(), timeout_s=60)
     during = endpoint.order()["id"]
     dashboard.page.clock.fast_forward(60_000)
 
@@ -215,6 +215,37 @@ def test_a_stream_that_is_refused_is_asked_for_again(visit, endpoint):
     dashboard.wait_for_live()
     event_id = endpoint.order()["id"]
     expect(dashboard.row(event_id)).to_be_visible()
+
+
+def test_a_list_that_is_not_answered_is_asked_for_again(visit, endpoint):
+    dashboard = visit(endpoint)
+    dashboard.watch.expect("status of 503")
+    dashboard.page.clock.install()
+    dashboard.open("events")
+    dashboard.wait_for_live()
+    dashboard.page.route("**part=list*", lambda route: route.fulfill(status=503), times=1)
+    event_id = endpoint.order()["id"]
+    with dashboard.page.expect_response(lambda answer: answer.status == 503):
+        dashboard.page.clock.fast_forward(1_000)
+    expect(dashboard.row(event_id)).to_have_count(0)
+
+    dashboard.page.clock.fast_forward(10_000)
+
+    expect(dashboard.row(event_id)).to_be_visible()
+
+
+def test_a_page_that_the_browser_had_kept_follows_again_when_it_is_shown(visit, endpoint):
+    dashboard = visit(endpoint)
+    dashboard.wait_for_live()
+    # Playwright switches the cache off that does this.
+    dashboard.page.evaluate("dispatchEvent(new PageTransitionEvent('pagehide', {persisted: true}))")
+    meanwhile = endpoint.order()["id"]
+
+    dashboard.page.evaluate("dispatchEvent(new PageTransitionEvent('pageshow', {persisted: true}))")
+
+    expect(dashboard.row(meanwhile)).to_be_visible()
+    later = endpoint.order()["id"]
+    expect(dashboard.row(later)).to_be_visible()
 
 
 def test_who_was_signed_out_elsewhere_is_told_so_and_nothing_is_asked_for_any_more(visit, endpoint):

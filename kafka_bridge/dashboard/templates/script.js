@@ -34,6 +34,7 @@
 
   // The list follows the stream: what it says is only that there is something to fetch.
   const DEBOUNCE_MS = 600;
+  const MAX_PAUSE_MS = 15000;
   const RETRY_MS = 5000;
   const MAX_RETRY_MS = 60000;
   const ANSWER_MS = 20000;
@@ -113,8 +114,8 @@
     } catch {
       // No answer at all.
     }
-    // A plugin that is busy is asked less often.
-    pause = Math.max(DEBOUNCE_MS, 5 * (performance.now() - began));
+    // A plugin that is busy is asked less often; one that does not answer at all is asked again soon.
+    pause = told ? Math.min(Math.max(DEBOUNCE_MS, 5 * (performance.now() - began)), MAX_PAUSE_MS) : DEBOUNCE_MS;
     busy = false;
     if (!told) setTimeout(refresh, RETRY_MS);
   };
@@ -168,4 +169,8 @@
     connect();
   }, 1000);
   addEventListener('pagehide', () => source?.close());
+  // A browser may keep the page, and show it again as it was left.
+  addEventListener('pageshow', (event) => {
+    if (event.persisted && source) connect();
+  });
 })();
