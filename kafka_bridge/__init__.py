@@ -14,7 +14,13 @@ One line per module, lowest first; each imports only from lines above it (`tests
     tooling.{messages,parameters}   what a tool says; what it is given
     tooling.{advice,call}           what failed and what to do; one call of a tool
     tooling.{overrides,order}       another cluster for one call; what is to be published
+    tooling.sse.{parser,inflate}    events from the bytes of a stream; content that comes packed
+    tooling.sse.{addresses,target}  to which addresses nothing is sent; where a URL leads
+    tooling.sse.failures            why there is no stream
+    tooling.sse.{hops,reconnection} a request and its redirects; when a stream is asked for again
+    tooling.sse.subscription        what a call of listen_sse asks for
     events.{cloudevents,envelope}   CloudEvents as they arrive; what an event is, and how it becomes a record
+    tooling.sse.{account,records}   what has come of a stream, and its events as Kafka records
     events.{run,outcome}            what became of a run, and of one request; the Recorder port
     events.log.{store,entry}        the port to a key-value store; one line of the event log
     events.log.{masking,making}     what may be kept of a request; from outcomes to entries
@@ -52,6 +58,8 @@ One line per module, lowest first; each imports only from lines above it (`tests
     ingress.source                  one sender, compiled from its settings
     ingress.receive                 one request in, one Outcome out
     broker.{loops,greenlets,trust}  greenlets or threads; whose certificates are trusted
+    tooling.sse.{network,connection} sockets that lead nowhere else; one connection to a stream
+    tooling.sse.listening           one call of listen_sse
     broker.kafka                    the ports on confluent_kafka
     broker.{pump,batch,bridge}      a native thread per producer; what one caller has sent; one wake-up per report
     dispatch.{slots,gate}           how many runs at once; where a driver waits
@@ -60,6 +68,7 @@ One line per module, lowest first; each imports only from lines above it (`tests
     dispatch.worker                 carries out what the engine decides
     broker.registry                 who shares a producer
     tooling.{publish,validate}      the tool that writes; what saving the credentials does
+    tooling.listen_sse              the tool that listens to an event stream
     web                             what a proof fetches from outside
     service, flows                  runs outside Dify: through its HTTP API, or of a local function
     standalone.{variables,flags}    the variables of the stand-alone worker; its command line

@@ -48,8 +48,11 @@ from kafka_bridge.events.outcome import Recorders
 from kafka_bridge.ingress.dedupe import Dedupe
 from kafka_bridge.ingress.outside import Outside
 from kafka_bridge.settings.cluster import Cluster
+from kafka_bridge.tooling.listen_sse import ListenSse, longest_s
 from kafka_bridge.tooling.messages import Json, Message, Text, Variable
 from kafka_bridge.tooling.publish import Publish
+from kafka_bridge.tooling.sse.connection import Connector
+from kafka_bridge.tooling.sse.listening import World
 from kafka_bridge.tooling.validate import Validate
 from kafka_bridge.web import fetch
 
@@ -100,7 +103,14 @@ class Runtime:
             Events(events, Reader(Cache(), clock)),
             recorded=events.around,
         )
-        self._tools = Toolbox({"publish": Publish(registry, clock)}, Validate(registry))
+        world = World(loop, clock, random.random, lambda: secrets.token_hex(16))
+        self._tools = Toolbox(
+            {
+                "publish": Publish(registry, clock),
+                "listen_sse": ListenSse(registry, Connector(ca_file), world, most_s=longest_s(os.environ)),
+            },
+            Validate(registry),
+        )
 
     def webhook(
         self, request: Request, values: Mapping[str, object], settings: Mapping[str, object], session: http.Session
@@ -205,4 +215,6 @@ def runtime() -> Runtime:
     log.setLevel(logging.INFO)
     log.addHandler(plugin_logger_handler)
     log.propagate = False
+    # At its lowest level it repeats what servers answer, and a server may repeat what it was sent.
+    logging.getLogger("httpcore").setLevel(logging.WARNING)
     return Runtime()
