@@ -17,7 +17,7 @@ from devhost.broker import EmbeddedBroker
 from devhost.calls import Calls
 from devhost.gateway import Endpoint, Gateway, OnRequest
 from devhost.instance import OnLine
-from devhost.manifest import read_manifest
+from devhost.manifest import Tool, read_manifest
 from devhost.process import PluginProcess
 from devhost.storage import Accounting, Storage
 from devhost.timing import Timing
@@ -78,6 +78,11 @@ class Host:
     def declared(self) -> frozenset[str]:
         """The names of the plugin's settings."""
         return self._manifest.settings
+
+    @property
+    def declared_tools(self) -> Mapping[str, Tool]:
+        """The plugin's tools, by name."""
+        return self._manifest.tools
 
     async def start(self) -> None:
         """Start all of it, and return when requests are served. Raises NotRunning, and OSError for a taken port."""

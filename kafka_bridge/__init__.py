@@ -14,10 +14,14 @@ One line per module, lowest first; each imports only from lines above it (`tests
     tooling.{messages,parameters}   what a tool says; what it is given
     tooling.{advice,call}           what failed and what to do; one call of a tool
     tooling.{overrides,order}       another cluster for one call; what is to be published
+    tooling.{jsonpath,filters}      paths into JSON; which records are meant
+    tooling.{items,selection}       a record as a tool gives it; what is to be read
+    tooling.awaiting                a record that is waited for, and its request
     tooling.sse.{parser,inflate}    events from the bytes of a stream; content that comes packed
     tooling.sse.{addresses,target}  to which addresses nothing is sent; where a URL leads
     tooling.sse.failures            why there is no stream
-    tooling.sse.{hops,reconnection} a request and its redirects; when a stream is asked for again
+    tooling.sse.hops                a request for a stream, and its redirects
+    tooling.sse.reconnection        when a stream is asked for again
     tooling.sse.subscription        what a call of listen_sse asks for
     events.{cloudevents,envelope}   CloudEvents as they arrive; what an event is, and how it becomes a record
     tooling.sse.{account,records}   what has come of a stream, and its events as Kafka records
@@ -53,12 +57,14 @@ One line per module, lowest first; each imports only from lines above it (`tests
     ingress.{schemes,options}       all rows in one table; the parameters that an operator may set
     broker.{ports,causes,config}    the broker's interface, its errors in our words, its properties
     tooling.credentials             the cluster of the tools, and what they may do besides
+    tooling.{overview,readers}      what is said of topics; how tools get a client
     dispatch.pushed                 records that somebody brings
     dispatch.plan                   what is consumed and how, compiled from its settings
     ingress.source                  one sender, compiled from its settings
     ingress.receive                 one request in, one Outcome out
     broker.{loops,greenlets,trust}  greenlets or threads; whose certificates are trusted
-    tooling.sse.{network,connection} sockets that lead nowhere else; one connection to a stream
+    tooling.sse.network             sockets that lead only where somebody has looked
+    tooling.sse.connection          one connection to a stream
     tooling.sse.listening           one call of listen_sse
     broker.kafka                    the ports on confluent_kafka
     broker.{pump,batch,bridge}      a native thread per producer; what one caller has sent; one wake-up per report
@@ -67,7 +73,10 @@ One line per module, lowest first; each imports only from lines above it (`tests
     dispatch.{news,writer}          the dispatcher's log lines; writes results and dead letters
     dispatch.worker                 carries out what the engine decides
     broker.registry                 who shares a producer
-    tooling.{publish,validate}      the tool that writes; what saving the credentials does
+    tooling.{errands,places}        what blocks, on its thread; where topics begin and end
+    tooling.reading                 reads records until there are enough
+    tooling.{publish,consume,wait}  the tools that write, read, and do one for the other
+    tooling.{topics,validate}       the tools for topics; what saving the credentials does
     tooling.listen_sse              the tool that listens to an event stream
     web                             what a proof fetches from outside
     service, flows                  runs outside Dify: through its HTTP API, or of a local function

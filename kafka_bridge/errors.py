@@ -17,6 +17,7 @@
     ├── CertificateUnreachable   503  what the signature is checked with cannot be fetched now; deliver again
     ├── LogUnreadable            503  the event log cannot be read now
     ├── StreamFailed             502  an event stream cannot be had from its server
+    ├── NothingCame              504  what a tool has waited for
     └── Unavailable              503  Kafka has not acknowledged; `cause` says why; deliver again
         └── Unreadable           503  the same of reading
     Retry                        none of ours: what a flow of yours raises to be run again after a delay
@@ -204,10 +205,7 @@ class Busy(BridgeError):
 
 
 class Fenced(BridgeError):
-    """Another member of the group has joined under this one's name (`group.instance.id`), and has its partitions now.
-
-    Whoever joins again fences the other one in turn, so that neither gets anywhere.
-    """
+    """Another member of the group has this one's name now (`group.instance.id`); joining again would fence that one."""
 
     status = HTTPStatus.SERVICE_UNAVAILABLE
     slug = "fenced"
@@ -257,11 +255,16 @@ class StreamFailed(BridgeError):
     title = "The event stream cannot be read"
 
 
-class Unavailable(BridgeError):
-    """Kafka did not acknowledge, or cannot: the outcome may be unknown, so the sender should deliver again.
+class NothingCame(BridgeError):
+    """A tool has waited for a record, and it has not come in time."""
 
-    `hint` is what the client library said.
-    """
+    status = HTTPStatus.GATEWAY_TIMEOUT
+    slug = "nothing-came"
+    title = "What was waited for has not come in time"
+
+
+class Unavailable(BridgeError):
+    """Kafka did not acknowledge, and may have it or not: deliver again. `hint` is what the client library said."""
 
     status = HTTPStatus.SERVICE_UNAVAILABLE
     slug = "unavailable"

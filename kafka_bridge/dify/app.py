@@ -6,6 +6,7 @@ import os
 import random
 import secrets
 import time
+import uuid
 from collections.abc import Callable, Generator, Mapping
 from functools import cache
 from types import MappingProxyType
@@ -20,8 +21,10 @@ from werkzeug import Request, Response
 from kafka_bridge.broker import config
 from kafka_bridge.broker.bridge import Connection
 from kafka_bridge.broker.greenlets import GeventLoop
+from kafka_bridge.broker.kafka.admin import KafkaAdmin
 from kafka_bridge.broker.kafka.consumer import KafkaConsumer
 from kafka_bridge.broker.kafka.producer import KafkaProducer
+from kafka_bridge.broker.kafka.reader import KafkaReader
 from kafka_bridge.broker.registry import ProducerRegistry
 from kafka_bridge.broker.trust import default_ca_file
 from kafka_bridge.clock import Clock
@@ -48,12 +51,17 @@ from kafka_bridge.events.outcome import Recorders
 from kafka_bridge.ingress.dedupe import Dedupe
 from kafka_bridge.ingress.outside import Outside
 from kafka_bridge.settings.cluster import Cluster
+from kafka_bridge.tooling.call import Tool
+from kafka_bridge.tooling.consume import Consume as ConsumeTool
+from kafka_bridge.tooling.errands import Errands
 from kafka_bridge.tooling.listen_sse import ListenSse, longest_s
 from kafka_bridge.tooling.messages import Json, Message, Text, Variable
 from kafka_bridge.tooling.publish import Publish
 from kafka_bridge.tooling.sse.connection import Connector
 from kafka_bridge.tooling.sse.listening import World
+from kafka_bridge.tooling.topics import CreateTopic, ListTopics
 from kafka_bridge.tooling.validate import Validate
+from kafka_bridge.tooling.wait import WaitForEvent
 from kafka_bridge.web import fetch
 
 
@@ -103,14 +111,7 @@ class Runtime:
             Events(events, Reader(Cache(), clock)),
             recorded=events.around,
         )
-        world = World(loop, clock, random.random, lambda: secrets.token_hex(16))
-        self._tools = Toolbox(
-            {
-                "publish": Publish(registry, clock),
-                "listen_sse": ListenSse(registry, Connector(ca_file), world, most_s=longest_s(os.environ)),
-            },
-            Validate(registry),
-        )
+        self._tools = _toolbox(registry, ca_file, loop=loop, clock=clock)
 
     def webhook(
         self, request: Request, values: Mapping[str, object], settings: Mapping[str, object], session: http.Session
@@ -183,6 +184,32 @@ def _to_sdk(message: Message) -> ToolInvokeMessage:
         case Variable(name, value):
             variable = ToolInvokeMessage.VariableMessage(variable_name=name, variable_value=value)
             return ToolInvokeMessage(type=kinds.VARIABLE, message=variable)
+
+
+def _toolbox(registry: ProducerRegistry, ca_file: str, *, loop: GeventLoop, clock: Clock) -> Toolbox:
+    def make_reader(cluster: Cluster, group_id: str) -> KafkaReader:
+        return KafkaReader(config.reader_properties(cluster, ca_file=ca_file, group_id=group_id))
+
+    def make_admin(cluster: Cluster) -> KafkaAdmin:
+        return KafkaAdmin(config.admin_properties(cluster, ca_file=ca_file))
+
+    errands = Errands(loop)
+    tools: dict[str, Tool] = {
+        "publish": Publish(registry, clock),
+        "consume": ConsumeTool(make_reader, errands, loop=loop, clock=clock),
+        "wait_for_event": WaitForEvent(
+            make_reader, registry, errands, loop=loop, clock=clock, new_id=lambda: str(uuid.uuid4())
+        ),
+        "list_topics": ListTopics(make_reader, errands, loop=loop, clock=clock),
+        "create_topic": CreateTopic(make_admin, errands, clock),
+        "listen_sse": ListenSse(
+            registry,
+            Connector(ca_file),
+            World(loop, clock, random.random, lambda: str(uuid.uuid4())),
+            most_s=longest_s(os.environ),
+        ),
+    }
+    return Toolbox(tools, Validate(make_reader, errands, clock))
 
 
 # Ten blocking runs stop a default Dify, webhooks included: of all endpoints together no more than these.

@@ -6,7 +6,18 @@ Only our own words: a foreign exception's text, a host or a secret is in none of
 from types import MappingProxyType
 from typing import Final
 
-from kafka_bridge.errors import BridgeError, Cause, Internal, Refused, SettingsInvalid, Unavailable, Unreadable
+from kafka_bridge.errors import (
+    BridgeError,
+    Cause,
+    Internal,
+    NotFound,
+    NothingCame,
+    Refused,
+    SettingsInvalid,
+    StreamFailed,
+    Unavailable,
+    Unreadable,
+)
 from kafka_bridge.settings.table import CREDENTIALS
 
 _LABEL: Final = MappingProxyType({name: f"“{setting.label}”" for name, setting in CREDENTIALS.items()})
@@ -34,7 +45,10 @@ _NO_ANSWER: Final = f"Kafka did not answer: check {_LABEL['bootstrap_servers']},
 _LATER: Final = "Try again in a moment."
 _BY_KIND: Final = (
     (SettingsInvalid, "Mend that in the credentials of Kafka Bridge, or in the node's own connection parameters."),
+    (NotFound, _BY_CAUSE[Cause.TOPIC_DOES_NOT_EXIST]),
+    (NothingCame, "Wait longer, or check the filter, and whoever should have written the record."),
     (Refused, "Correct the parameters and call the tool again."),
+    (StreamFailed, ""),
     (Internal, "Please report it."),
 )
 

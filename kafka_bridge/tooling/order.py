@@ -2,7 +2,7 @@
 
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Final, NamedTuple
 
 import orjson
@@ -28,10 +28,13 @@ class Order(NamedTuple):
     batch: bool
 
 
-def read_order(parameters: Parameters) -> Order:
-    """What is to be written; what is wrong is noted in `parameters`, whose `check` comes before anything is sent."""
-    topic = topic_of(parameters)
-    format_ = parameters.choice("format", FORMATS)
+def read_order(parameters: Parameters, *, topic: str = "topic", formats: Sequence[str] = FORMATS) -> Order:
+    """What is to be written; what is wrong is noted in `parameters`, whose `check` comes before anything is sent.
+
+    `topic` is the name of the parameter that has it.
+    """
+    name = topic_of(parameters, topic)
+    format_ = parameters.choice("format", formats)
     values = tuple(_values(parameters, format_))
     key = parameters.verbatim("key")
     headers = headers_of(parameters)
@@ -41,7 +44,7 @@ def read_order(parameters: Parameters) -> Order:
     partition = parameters.integer("partition", default=_NO_PARTITION, low=_NO_PARTITION, high=MAX_PARTITION)
     records = tuple(
         Record(
-            topic=topic,
+            topic=name,
             value=value,
             key=key.encode() if key else None,
             headers=_identified(headers, event_id),

@@ -4,6 +4,7 @@ A parameter that was not given arrives as None, or as an empty text; a number ma
 parameter is never quoted: a secret may have been put into the wrong one.
 """
 
+import re
 from collections.abc import Mapping, Sequence
 from typing import Final
 
@@ -13,6 +14,7 @@ from kafka_bridge.errors import Malformed, first_of
 
 # Of one text; the platform passes up to 10 MiB.
 MAX_CHARS: Final = 8 * 1024 * 1024
+_HALVES: Final = re.compile(r"[\ud800-\udfff]")
 _TRUE: Final = frozenset({"true", "1", "yes", "on", "enabled"})
 _FALSE: Final = frozenset({"false", "0", "no", "off", "disabled"})
 
@@ -51,6 +53,10 @@ class Parameters:
                 return ""
         if len(value) > MAX_CHARS:
             self.problem(name, f"is longer than {MAX_CHARS} characters")
+            return ""
+        if not value.isascii() and _HALVES.search(value):
+            # Half a character, which JSON can say and no encoding can write.
+            self.problem(name, "is not valid Unicode")
             return ""
         return value
 
@@ -100,6 +106,22 @@ class Parameters:
             self.problem(name, "must be a whole number")
             return default
         return int(value)
+
+    def names(self, name: str) -> tuple[str, ...]:
+        """Texts separated by commas, or a JSON array of them; each once, none of them empty."""
+        value = self._given.get(name)
+        if isinstance(value, str) and value.lstrip().startswith("["):
+            try:
+                value = orjson.loads(value)
+            except orjson.JSONDecodeError:
+                self.problem(name, "is not a valid JSON array")
+                return ()
+        if not isinstance(value, list):
+            value = self.text(name).split(",")
+        if not all(isinstance(item, str) for item in value):
+            self.problem(name, "must be texts, separated by commas")
+            return ()
+        return tuple(dict.fromkeys(item for item in map(str.strip, value) if item))
 
     def json_object(self, name: str) -> Mapping[str, object]:
         """A JSON object, or the text of one; empty where nothing was given."""

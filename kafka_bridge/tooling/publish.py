@@ -38,7 +38,7 @@ class Publish:
 def written(order: Order, deliveries: tuple[Delivery, ...], *, latency_s: float) -> dict[str, object]:
     """The flat result: where the record lies; of a batch where the last one does, and each of them in `records`."""
     records = [
-        {**_place(delivery), "event_id": event_id}
+        {**place_of(delivery), "event_id": event_id}
         for delivery, event_id in zip(deliveries, order.event_ids, strict=True)
     ]
     key = order.records[0].key
@@ -52,7 +52,8 @@ def written(order: Order, deliveries: tuple[Delivery, ...], *, latency_s: float)
     }
 
 
-def _place(delivery: Delivery) -> dict[str, object]:
+def place_of(delivery: Delivery) -> dict[str, object]:
+    """Where a record lies."""
     return {
         "topic": delivery.topic,
         "partition": delivery.partition,

@@ -6,7 +6,7 @@ import time
 import orjson
 import pytest
 
-from kafka_bridge.errors import Busy, Cause, Malformed, StreamFailed, Unavailable
+from kafka_bridge.errors import Busy, Cause, StreamFailed, Unavailable
 from kafka_bridge.tooling.listen_sse import MAX_LISTENERS, MOST_S, longest_s
 from kafka_bridge.tooling.messages import Json
 from kafka_bridge.tooling.sse.account import MAX_SUMMARY_BYTES, MAX_TOTAL_BYTES
@@ -317,7 +317,7 @@ def test_an_answer_that_is_no_stream_is_an_error_at_once(answer, why):
         heard = listen(url_of(server), reconnect_attempts=5)
 
     assert (heard.status, server.connections) == ("error", 1)
-    assert isinstance(heard.error, Malformed)
+    assert isinstance(heard.error, StreamFailed)
     assert why in heard.summary["error"]
     assert why in str(heard.error)
     assert "secret" not in str(heard.messages)
@@ -409,7 +409,7 @@ def test_a_call_that_fails_makes_room_as_well():
     listener = Listener()
     with Server(lambda peer: peer.whole("404 Not Found")) as server:
         for _ in range(MAX_LISTENERS + 1):
-            assert isinstance(listener(url_of(server)).error, Malformed)
+            assert isinstance(listener(url_of(server)).error, StreamFailed)
 
 
 # Into Kafka.

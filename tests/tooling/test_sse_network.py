@@ -16,7 +16,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
-from kafka_bridge.errors import Malformed, StreamFailed
+from kafka_bridge.errors import StreamFailed
 from kafka_bridge.tooling.sse.hops import MAX_REDIRECTS
 from tests.tooling.listeners import PUBLIC, Dial, Listener, Names, listen
 from tests.tooling.streams import STREAM, Server, dripping, event
@@ -66,7 +66,7 @@ def test_an_address_inside_gets_no_connection_however_it_is_spelled(host):
 
     assert server.connections == 0
     assert heard.status == "error"
-    assert isinstance(heard.error, Malformed)
+    assert isinstance(heard.error, StreamFailed)
     assert "nothing was sent to it" in str(heard.error)
     assert "Allow private addresses" in str(heard.error)
 
@@ -88,7 +88,7 @@ def test_a_name_with_one_address_inside_gets_no_connection_at_all(inside, first)
 
     heard = listener("http://stream.example/", NOT_ALLOWED)
 
-    assert isinstance(heard.error, Malformed)
+    assert isinstance(heard.error, StreamFailed)
     assert dial.called == []
     # Where the name leads is the operator's business.
     assert inside not in str(heard.messages)
@@ -187,7 +187,7 @@ def test_a_redirect_inside_gets_no_connection(location):
         )
         heard = listener(url_of(server, host="stream.example"), NOT_ALLOWED, reconnect_attempts=3)
 
-    assert isinstance(heard.error, Malformed)
+    assert isinstance(heard.error, StreamFailed)
     assert "nothing was sent to it" in str(heard.error)
     assert (server.connections, inside.connections, dial.called) == (1, 0, [PUBLIC])
 

@@ -6,6 +6,8 @@ Never a foreign exception's text, and of the server's answer no more than its st
 from http import HTTPStatus
 from typing import Final, NamedTuple
 
+from kafka_bridge.settings.table import CREDENTIALS
+
 # Worth another try, later; of all others the same request gets the same answer.
 _PASSING_STATUS: Final = frozenset(
     {
@@ -19,15 +21,15 @@ _PASSING_STATUS: Final = frozenset(
 )
 _DENIED: Final = frozenset({HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN})
 _MAX_SHOWN: Final = 60
+_ALLOWING: Final = CREDENTIALS["allow_private_addresses"].label
 
 
 class Failure(NamedTuple):
-    """`passing`: it may be over in a moment, or in `after_s` where the server says so; `asked_wrong`: ask otherwise."""
+    """`passing`: it may be over in a moment, or in `after_s` where the server says so."""
 
     text: str
     advice: str = ""
     passing: bool = False
-    asked_wrong: bool = False
     after_s: float = 0.0
 
     def __str__(self) -> str:
@@ -70,8 +72,7 @@ def refused_address(kind: str) -> Failure:
     """The host's address is one that nothing is sent to."""
     return Failure(
         f"the host has {kind}, so nothing was sent to it",
-        "Whoever manages the credentials of Kafka Bridge can set “Allow private addresses” to enabled.",
-        asked_wrong=True,
+        f"Whoever manages the credentials of Kafka Bridge can switch “{_ALLOWING}” on.",
     )
 
 
@@ -81,7 +82,7 @@ def of_status(status: int, retry_after: str) -> Failure:
     if status in _PASSING_STATUS:
         return Failure(f"the server answered HTTP {status}", "Try again in a moment.", passing=True, after_s=after_s)
     advice = "Check auth_type, auth_token and headers." if status in _DENIED else "Check url, method and parameters."
-    return Failure(f"the server answered HTTP {status}", advice, asked_wrong=True)
+    return Failure(f"the server answered HTTP {status}", advice)
 
 
 def of_content_type(content_type: str) -> Failure:
@@ -90,7 +91,6 @@ def of_content_type(content_type: str) -> Failure:
     return Failure(
         f"the server answered with {shown or 'no content type'} instead of text/event-stream",
         "Check the url: what is there is no event stream.",
-        asked_wrong=True,
     )
 
 

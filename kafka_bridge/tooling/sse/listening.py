@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 from kafka_bridge.broker.loops import Loop
 from kafka_bridge.clock import Clock
-from kafka_bridge.errors import BridgeError, Malformed, StreamFailed
+from kafka_bridge.errors import BridgeError, StreamFailed
 from kafka_bridge.events.record import Record
 from kafka_bridge.tooling.sse.account import Account, Ending
 from kafka_bridge.tooling.sse.connection import Connector
@@ -75,8 +75,7 @@ class Listening:
         duration_s = self._world.clock.monotonic() - self._began
         summary = self._account.summary(self._ending, self._failure, duration_s)
         if summary["status"] == "error" and self.error is None and self._failure is not None:
-            kind = Malformed if self._failure.asked_wrong else StreamFailed
-            self.error = kind(str(self._failure))
+            self.error = StreamFailed(str(self._failure))
         yield summary
 
     def _connection(self) -> Generator[Mapping[str, object], None, Failure | None]:
