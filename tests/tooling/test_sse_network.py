@@ -457,6 +457,22 @@ def test_a_token_that_the_server_repeats_is_in_nothing_that_is_said_written_or_l
     assert server.requests[1].headers["last-event-id"] == f"id-{token}"
 
 
+@pytest.mark.parametrize(
+    ("token", "repeated"),
+    [
+        ('quo"ted\\token', r'{"t": "quo\"ted\\token"}'),
+        ("with/a/slash", r'{"t": "with\/a\/slash"}'),
+        ("plain-token", "plain-token"),
+    ],
+)
+def test_a_token_is_found_as_json_spells_it(token, repeated):
+    with Server(streaming(event(repeated))) as server:
+        (data,) = listen(url_of(server), auth_type="api_key", auth_token=token).data
+
+    assert "***" in data
+    assert repeated not in data
+
+
 # TLS.
 
 

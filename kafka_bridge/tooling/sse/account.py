@@ -56,7 +56,7 @@ class Account:
         self.attempts = 0
         self.last_event_id = ""
         self._host = host
-        self._token = token.reveal() if token else ""
+        self._hidden = _spellings(token.reveal()) if token else ()
         self._bytes = 0
         self._kept: list[Mapping[str, object]] = []
         self._kept_bytes = 0
@@ -71,7 +71,9 @@ class Account:
         return Event(self._mask(event.type), self._mask(event.data), self._mask(event.id), event.own_id)
 
     def _mask(self, text: str) -> str:
-        return text.replace(self._token, "***") if len(self._token) >= LEAST_MASKED_CHARS else text
+        for spelling in self._hidden:
+            text = text.replace(spelling, "***")
+        return text
 
     def add(self, event: Event, now: float) -> Mapping[str, object]:
         """The message for an event. Raises TooLarge."""
@@ -119,3 +121,11 @@ class Account:
         if self.forwarded:
             parts.append(f"{self.forwarded} written to Kafka.")
         return " ".join(parts)
+
+
+def _spellings(token: str) -> tuple[str, ...]:
+    """The token as a server may write it: as it is, and within JSON."""
+    if len(token) < LEAST_MASKED_CHARS:
+        return ()
+    quoted = orjson.dumps(token).decode()[1:-1]
+    return tuple(dict.fromkeys((token, quoted, quoted.replace("/", "\\/"))))
