@@ -4,11 +4,12 @@ import secrets
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from types import SimpleNamespace
 from typing import Any
 
 import httpcore
 
-from kafka_bridge.broker.loops import ThreadLoop
+from kafka_bridge.broker.loops import ThreadLoop, Waiter
 from kafka_bridge.broker.trust import default_ca_file
 from kafka_bridge.clock import Clock
 from kafka_bridge.errors import BridgeError
@@ -80,6 +81,25 @@ class Heard:
         return self.summary["status"]
 
 
+class Loop(ThreadLoop):
+    """Notes how long it is waited for what may come later."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.waits: list[float] = []
+
+    def waiter(self) -> Waiter:
+        waiter = super().waiter()
+        wait = waiter.wait
+
+        def noted(timeout_s: float) -> bool:
+            if timeout_s:
+                self.waits.append(timeout_s)
+            return wait(timeout_s)
+
+        return SimpleNamespace(wait=noted, wake=waiter.wake)
+
+
 class Listener:
     """Calls the tool. Without `names` or `dial` it has the system's."""
 
@@ -87,9 +107,9 @@ class Listener:
         self, *, registry: Registry | None = None, most_s: float = 20.0, ca_file: str = "", **network: Any
     ) -> None:
         self.registry = registry or Registry()
-        loop = ThreadLoop()
+        self.loop = Loop()
         clock = Clock(now=time.time, monotonic=time.monotonic)
-        world = World(loop, clock, random=lambda: 0.0, new_id=lambda: f"new-{secrets.token_hex(4)}")
+        world = World(self.loop, clock, random=lambda: 0.0, new_id=lambda: f"new-{secrets.token_hex(4)}")
         self.tool = ListenSse(self.registry, Connector(ca_file or default_ca_file(), **network), world, most_s=most_s)
 
     def start(self, url: str, credentials: Mapping[str, object] = ALLOWED, **parameters: object) -> Iterator[Message]:

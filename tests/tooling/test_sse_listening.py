@@ -194,6 +194,25 @@ def test_an_event_that_was_cut_in_the_middle_comes_whole_the_next_time():
     assert [request.headers.get("last-event-id") for request in server.requests] == [None, "1"]
 
 
+def test_an_id_outlives_connections_that_name_none():
+    with Server(
+        streaming(b"retry: 1\n", event("a", id="7")), streaming(event("b")), streaming(), streaming(event("c"))
+    ) as server:
+        heard = listen(url_of(server), max_events=3)
+
+    assert [(told["data"], told["event_id"]) for told in heard.events] == [("a", "7"), ("b", "7"), ("c", "7")]
+    assert [request.headers.get("last-event-id") for request in server.requests] == [None, "7", "7", "7"]
+
+
+def test_the_delay_grows_only_while_nothing_comes():
+    nothing, something = streaming(b"retry: 100\n"), streaming(event("a", id="1"))
+    listener = Listener()
+    with Server(nothing, nothing, something, something, nothing) as server:
+        listener(url_of(server), reconnect_attempts=5)
+
+    assert listener.loop.waits == [0.1, 0.2, 0.1, 0.1, 0.2]
+
+
 def test_it_comes_back_as_often_as_the_call_says_and_no_more():
     with Server(streaming(b"retry: 1\n", event("a"))) as server:
         heard = listen(url_of(server), reconnect_attempts=2)

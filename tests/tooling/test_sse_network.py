@@ -160,6 +160,19 @@ def test_a_redirect_is_followed():
     assert server.requests[1].headers["x-tenant"] == "acme"
 
 
+def test_whoever_redirects_is_hung_up_on_first():
+    def redirecting(peer):
+        peer.answer("302 Found", {"Location": url_of(other), "Content-Length": "0"}, chunked=False)
+        peer.until_gone()
+
+    def stream(peer):
+        assert server.hung_up.acquire(timeout=5)
+        peer.stream(event("a"))
+
+    with Server(stream) as other, Server(redirecting) as server:
+        assert listen(url_of(server)).data == ["a"]
+
+
 def test_a_redirect_to_another_server_shows_it_no_token():
     with Server(streaming(event("a"))) as other, Server(to(url_of(other))) as server:
         heard = listen(
