@@ -18,7 +18,7 @@ from kafka_bridge.tooling.readers import MORE_S, MakeReader
 from kafka_bridge.tooling.reading import Progress, Reading, Reason
 from kafka_bridge.tooling.selection import From, Selection, read_selection
 
-OUTPUTS: Final = ("status", "count", "reason", "committed", "records", "positions")
+OUTPUTS: Final = ("count", "reason", "committed", "records", "positions")
 # Joining a group comes on top of the seconds for reading.
 JOIN_S: Final = 15.0
 

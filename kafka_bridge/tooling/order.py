@@ -9,7 +9,7 @@ import orjson
 
 from kafka_bridge.documents import json_text
 from kafka_bridge.events.record import Headers, Record, is_topic_name
-from kafka_bridge.tooling.parameters import Parameters
+from kafka_bridge.tooling.parameters import Parameters, is_unicode
 
 FORMATS: Final = ("text", "json", "batch")
 # They are published together, and wait together.
@@ -68,11 +68,14 @@ def headers_of(parameters: Parameters) -> Headers:
     found: list[tuple[str, bytes | None]] = []
     for name, value in parameters.json_object("headers").items():
         for one in value if isinstance(value, list) else (value,):
-            if isinstance(one, dict | list):
+            text = one if isinstance(one, str) else json_text(one)
+            if isinstance(one, dict | list) or text is None:
                 parameters.problem("headers", "every value must be a text, a number, true, false, null or an array")
                 return ()
-            text = one if isinstance(one, str) else json_text(one)
-            found.append((name, None if one is None or text is None else text.encode()))
+            if not is_unicode(name + text) or "\0" in name:
+                parameters.problem("headers", "a name or a value is not valid Unicode, or a name has a zero in it")
+                return ()
+            found.append((name, None if one is None else text.encode()))
     return tuple(found)
 
 

@@ -54,8 +54,7 @@ class Parameters:
         if len(value) > MAX_CHARS:
             self.problem(name, f"is longer than {MAX_CHARS} characters")
             return ""
-        if not value.isascii() and _HALVES.search(value):
-            # Half a character, which JSON can say and no encoding can write.
+        if not is_unicode(value):
             self.problem(name, "is not valid Unicode")
             return ""
         return value
@@ -140,6 +139,11 @@ class Parameters:
             self.problem(name, "must be a JSON object")
             return {}
         return value
+
+
+def is_unicode(text: str) -> bool:
+    """Whether it can be encoded: JSON can say half a character, and no encoding can write it."""
+    return text.isascii() or not _HALVES.search(text)
 
 
 def _as_number(text: str) -> float | str | None:

@@ -5,6 +5,7 @@ from typing import Final
 
 from kafka_bridge.broker.registry import ProducerRegistry
 from kafka_bridge.clock import Clock
+from kafka_bridge.errors import TooLarge, Unroutable
 from kafka_bridge.events.record import Delivery
 from kafka_bridge.tooling.call import ToolCall
 from kafka_bridge.tooling.credentials import read_target
@@ -14,7 +15,9 @@ from kafka_bridge.tooling.overrides import overridden
 
 # As for webhooks: the client itself gives up after eight seconds.
 SEND_S: Final = 9.0
-OUTPUTS: Final = ("status", "topic", "partition", "offset", "timestamp", "latency_ms", "event_id", "count", "records")
+# Every message costs a line on stdout, so of one record only what there is to say of it.
+_OF_ONE: Final = ("topic", "partition", "offset", "timestamp", "latency_ms")
+OUTPUTS: Final = (*_OF_ONE, "event_id", "count", "records")
 
 
 class Publish:
@@ -30,9 +33,14 @@ class Publish:
         call.parameters.check()
         cluster = read_target(saved)
         began = self._clock.monotonic()
-        deliveries = self._registry.lease(cluster).send_all(order.records, timeout_s=SEND_S)
+        try:
+            deliveries = self._registry.lease(cluster).send_all(order.records, timeout_s=SEND_S)
+        except (TooLarge, Unroutable) as error:
+            if not order.batch or error.index is None:
+                raise
+            raise type(error)(f"Record {error.index + 1} of the batch: {error}") from error
         result = written(order, deliveries, latency_s=self._clock.monotonic() - began)
-        yield from results(result, _sentence(result), OUTPUTS)
+        yield from results(result, _sentence(result), OUTPUTS if order.batch else _OF_ONE)
 
 
 def written(order: Order, deliveries: tuple[Delivery, ...], *, latency_s: float) -> dict[str, object]:

@@ -20,8 +20,8 @@ from kafka_bridge.tooling.parameters import Parameters
 from kafka_bridge.tooling.places import Places, reach
 from kafka_bridge.tooling.readers import MORE_S, MakeAdmin, MakeReader
 
-LISTED: Final = ("status", "count", "topics", "lag", "more")
-CREATED: Final = ("status", "topic", "created")
+LISTED: Final = ("count", "topics", "lag", "more")
+CREATED: Final = ("topic", "created")
 # The brokers wait for one another when a topic is made.
 CREATE_S: Final = 20.0
 MAX_PARTITIONS: Final = 10_000
