@@ -104,10 +104,7 @@ class Malformed(Refused):
 
 
 class Unverified(Refused):
-    """The sender's signature (or token) did not verify.
-
-    The answer is the same for every cause, so that nobody learns which check failed; `reason` is for the operator.
-    """
+    """The sender's proof did not verify. One answer for every cause: who failed which check is for the operator alone."""
 
     status = HTTPStatus.UNAUTHORIZED
     slug = "not-verified"
