@@ -104,7 +104,7 @@ class Malformed(Refused):
 
 
 class Unverified(Refused):
-    """The sender's proof did not verify. One answer for every cause: who failed which check is for the operator alone."""
+    """The sender's proof did not verify. One answer for every cause: `reason` is for the operator alone."""
 
     status = HTTPStatus.UNAUTHORIZED
     slug = "not-verified"
