@@ -106,6 +106,7 @@ One line per module, lowest first; each imports only from lines above it (`tests
     dify.{meter,metrics}            counts outcomes and runs; the numbers in Prometheus' words
     dify.tools                      the tools by name, and their error boundary
     dify.{runs,recorder}            runs while a request is open; feeds the event log
+    dify.shared                     what all parts share
     dify.{consumers,events}         the endpoints' members of groups; looks at the event log
     dify.{consume,afterrun}         one window, or records that are brought; runs within a sender's request
     dify.{consumer,resend,stream}   looks at a member; sends events again; events as they are made
@@ -114,6 +115,7 @@ One line per module, lowest first; each imports only from lines above it (`tests
     dify.{signin,trial,dashboard}   the API token for a cookie; test events; the pages
     dify.routes                     the table of paths
     dify.http                       the platform's request and answer; the error boundary
+    dify.{management,toolbox}       all that is no webhook, and the tools: loaded when they are needed
     dify.app                        the composition root
 """
 

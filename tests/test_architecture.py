@@ -83,12 +83,14 @@ LAYERS = [
     "dify.hooks dify.storage dify.sessions dify.apps dify.caller",
     "dify.call dify.journal dify.meter dify.metrics dify.tools",
     "dify.runs dify.recorder",
+    "dify.shared",
     "dify.consumers dify.events",
     "dify.consume dify.consumer dify.resend dify.stream",
     "dify.afterrun",
     "dify.http dify.webhooks dify.health dify.replay dify.measures dify.signin",
     "dify.trial dify.dashboard",
-    "dify.routes",
+    "dify.routes dify.toolbox",
+    "dify.management",
     "dify.app",
 ]
 # Modules that may do I/O, hold locks, know the time. All others say that they are pure.
@@ -99,8 +101,8 @@ EDGES = {
     "dispatch": "desk gate member news slots worker writer",
     "standalone": "apps flags http life logs look metrics produce progress publishing signals tally",
     "dify": "afterrun app apps call caller consume consumer consumers dashboard events health hooks http journal"
-    " measures metrics recorder replay resend routes runs sessions signin storage stream tools trial"
-    " webhooks",
+    " management measures metrics recorder replay resend routes runs sessions shared signin storage stream toolbox"
+    " tools trial webhooks",
     "tooling": "consume errands listen_sse places publish reading topics validate wait",
     "tooling.sse": "connection listening network",
 }
@@ -263,7 +265,7 @@ def test_only_one_module_knows_gevent():
 
 
 def test_only_the_composition_root_the_entry_point_and_what_the_platform_loads_know_the_sdk():
-    assert importers("dify_plugin") == {"dify.app"}
+    assert importers("dify_plugin") == {"dify.app", "dify.toolbox"}
     for path in (REPOSITORY / "main.py", *LOADED):
         assert "dify_plugin" in roots(path)
 

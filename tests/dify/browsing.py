@@ -62,7 +62,7 @@ class Endpoint:
         recorder = Recorders(journal, self.recorder)
         runs = Runs(Apps(loop, clock), Slots(1, loop), journal, loop=loop, clock=clock, keep_up=self.recorder.keep_up)
         consumers = Consumers(lambda *_: None, self.registry, journal, loop=loop, clock=clock, random=lambda: 0.5)
-        dedupe, after = Dedupe(waiter=NoWaiter), AfterRun(runs, clock)
+        dedupe, after = Dedupe(waiter=NoWaiter), AfterRun(runs, clock).answer
         webhooks = Webhooks(self.registry, dedupe, after, journal=journal, recorder=recorder, clock=clock)
         health = Health(self.registry, self.recorder, member := ConsumerState(consumers))
         stream = Stream(self.recorder, loop=loop, clock=clock)
