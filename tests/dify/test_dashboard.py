@@ -815,3 +815,12 @@ def test_a_defect_is_a_page_with_an_incident_and_without_its_text():
 def _around(endpoint, handler):
     inbound = Inbound("POST", "/events/x/replay", headers={"accept": "text/html"})
     return endpoint.dashboard.around(handler)(Call(inbound, endpoint.hook, endpoint.name))
+
+
+def test_an_address_of_a_million_slashes_is_answered_with_a_page_of_ordinary_size():
+    # The way back to the dashboard was as long as the way that led there, and above a limit a defect for the log.
+    answer = Person(endpoint := Endpoint()).endpoint.ask(
+        "GET", "/nothing" + "/" * 1_000_000, headers=Person(endpoint).headers()
+    )
+
+    assert (answer.status, len(answer.body) < 50_000) == (404, True)

@@ -2,6 +2,7 @@
 
 import itertools
 import json
+import time
 
 import orjson
 import pytest
@@ -209,3 +210,38 @@ def test_without_an_event_nothing_of_one_is_told():
     outcome = receive_at(request(b"{}"), source_of(scheme="none"), Broker(), now=NOW)._replace(events=())
 
     assert [entry.kind for entry in entries_of(outcome, Keeping(1), ids())] == ["handshake"]
+
+
+@pytest.mark.parametrize("deep", [0, 300, 990])
+def test_a_masked_value_is_not_in_the_key_of_an_event_whose_body_cannot_be_masked(deep):
+    body = b'{"id": "evt_1", "email": "jane@example.com", "more": [%s%s]}' % (b"[" * deep, b"]" * deep)
+    (entry,) = made(body, keeping=Keeping(10, (("email",), ("x",))), key="{body.email}")
+
+    assert (entry.kind, entry.key) == ("accepted", "***")
+    assert "jane" not in repr(entry)
+
+
+def test_many_masked_values_and_long_headers_are_not_searched_for_one_another():
+    # Each of these values in each of these headers took the only thread of the process for a minute.
+    values = [f"a{number:06d}" for number in range(90_000)]
+    names = ("x-request-id", "user-agent", "traceparent", "ce-id", "webhook-id", "svix-id", "idempotency-key")
+    headers = dict.fromkeys(names, "x" * 14_000 + values[17])
+    began = time.process_time()
+    (entry,) = made(
+        json.dumps({"id": "evt_1", "password": values}).encode(), headers, keeping=Keeping(10, (("password",),))
+    )
+
+    assert time.process_time() - began < 3
+    assert {name: value for name, value in entry.headers if name in names} == dict.fromkeys(names, "***")
+    assert json.loads(entry.body)["password"] == "***"
+
+
+def test_a_row_whose_values_are_of_another_type_is_left_out():
+    (entry,) = made()
+    sound = from_row(to_row(entry))
+    assert sound is not None
+    for field in Entry._fields:
+        for wrong in ({}, [[1, 2]], None, 1e300 if field == "time" else {"a": 1}):
+            assert from_row(orjson.dumps([*entry._replace(**{field: wrong})])) is None, (field, wrong)
+    for field in ("time", "duration_ms", "partition", "status"):
+        assert from_row(to_row(entry._replace(**{field: "3"}))) is None
