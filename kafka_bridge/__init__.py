@@ -17,7 +17,14 @@ One line per module, lowest first; each imports only from lines above it (`tests
     tooling.{jsonpath,filters}      paths into JSON; which records are meant
     tooling.{items,selection}       a record as a tool gives it; what is to be read
     tooling.awaiting                a record that is waited for, and its request
+    tooling.sse.{parser,inflate}    events from the bytes of a stream; content that comes packed
+    tooling.sse.{addresses,target}  to which addresses nothing is sent; where a URL leads
+    tooling.sse.failures            why there is no stream
+    tooling.sse.hops                a request for a stream, and its redirects
+    tooling.sse.reconnection        when a stream is asked for again
+    tooling.sse.subscription        what a call of listen_sse asks for
     events.{cloudevents,envelope}   CloudEvents as they arrive; what an event is, and how it becomes a record
+    tooling.sse.{account,records}   what has come of a stream, and its events as Kafka records
     events.{run,outcome}            what became of a run, and of one request; the Recorder port
     events.log.{store,entry}        the port to a key-value store; one line of the event log
     events.log.{masking,making}     what may be kept of a request; from outcomes to entries
@@ -56,6 +63,9 @@ One line per module, lowest first; each imports only from lines above it (`tests
     ingress.source                  one sender, compiled from its settings
     ingress.receive                 one request in, one Outcome out
     broker.{loops,greenlets,trust}  greenlets or threads; whose certificates are trusted
+    tooling.sse.network             sockets that lead only where somebody has looked
+    tooling.sse.connection          one connection to a stream
+    tooling.sse.listening           one call of listen_sse
     broker.kafka                    the ports on confluent_kafka
     broker.{pump,batch,bridge}      a native thread per producer; what one caller has sent; one wake-up per report
     dispatch.{slots,gate}           how many runs at once; where a driver waits
@@ -67,6 +77,7 @@ One line per module, lowest first; each imports only from lines above it (`tests
     tooling.reading                 reads records until there are enough
     tooling.{publish,consume,wait}  the tools that write, read, and do one for the other
     tooling.{topics,validate}       the tools for topics; what saving the credentials does
+    tooling.listen_sse              the tool that listens to an event stream
     web                             what a proof fetches from outside
     service, flows                  runs outside Dify: through its HTTP API, or of a local function
     standalone.{variables,flags}    the variables of the stand-alone worker; its command line

@@ -16,6 +16,7 @@
     ├── Internal                 500  a defect of ours; the incident id leads to the log
     ├── CertificateUnreachable   503  what the signature is checked with cannot be fetched now; deliver again
     ├── LogUnreadable            503  the event log cannot be read now
+    ├── StreamFailed             502  an event stream cannot be had from its server
     ├── NothingCame              504  what a tool has waited for
     └── Unavailable              503  Kafka has not acknowledged; `cause` says why; deliver again
         └── Unreadable           503  the same of reading
@@ -52,12 +53,7 @@ class Cause(StrEnum):
 
 
 _RETRY_AFTER_S: Final = MappingProxyType(
-    {
-        Cause.QUEUE_FULL: 1,
-        Cause.CONNECTION_REFUSED: 2,
-        Cause.NOT_ACKNOWLEDGED: 2,
-        Cause.PUBLISHING_DISABLED: 60,
-    }
+    {Cause.QUEUE_FULL: 1, Cause.CONNECTION_REFUSED: 2, Cause.NOT_ACKNOWLEDGED: 2, Cause.PUBLISHING_DISABLED: 60}
 )
 
 
@@ -209,10 +205,7 @@ class Busy(BridgeError):
 
 
 class Fenced(BridgeError):
-    """Another member of the group has joined under this one's name (`group.instance.id`), and has its partitions now.
-
-    Whoever joins again fences the other one in turn, so that neither gets anywhere.
-    """
+    """Another member of the group has this one's name now (`group.instance.id`); joining again would fence that one."""
 
     status = HTTPStatus.SERVICE_UNAVAILABLE
     slug = "fenced"
@@ -252,6 +245,14 @@ class LogUnreadable(BridgeError):
     status = HTTPStatus.SERVICE_UNAVAILABLE
     slug = "log-unreadable"
     title = "The event log cannot be read now"
+
+
+class StreamFailed(BridgeError):
+    """Nothing has come of an event stream; the text says why, and what to do."""
+
+    status = HTTPStatus.BAD_GATEWAY
+    slug = "stream-failed"
+    title = "The event stream cannot be read"
 
 
 class NothingCame(BridgeError):

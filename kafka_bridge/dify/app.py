@@ -54,8 +54,11 @@ from kafka_bridge.settings.cluster import Cluster
 from kafka_bridge.tooling.call import Tool
 from kafka_bridge.tooling.consume import Consume as ConsumeTool
 from kafka_bridge.tooling.errands import Errands
+from kafka_bridge.tooling.listen_sse import ListenSse, longest_s
 from kafka_bridge.tooling.messages import Json, Message, Text, Variable
 from kafka_bridge.tooling.publish import Publish
+from kafka_bridge.tooling.sse.connection import Connector
+from kafka_bridge.tooling.sse.listening import World
 from kafka_bridge.tooling.topics import CreateTopic, ListTopics
 from kafka_bridge.tooling.validate import Validate
 from kafka_bridge.tooling.wait import WaitForEvent
@@ -199,6 +202,12 @@ def _toolbox(registry: ProducerRegistry, ca_file: str, *, loop: GeventLoop, cloc
         ),
         "list_topics": ListTopics(make_reader, errands, loop=loop, clock=clock),
         "create_topic": CreateTopic(make_admin, errands, clock),
+        "listen_sse": ListenSse(
+            registry,
+            Connector(ca_file),
+            World(loop, clock, random.random, lambda: str(uuid.uuid4())),
+            most_s=longest_s(os.environ),
+        ),
     }
     return Toolbox(tools, Validate(make_reader, errands, clock))
 
@@ -233,4 +242,6 @@ def runtime() -> Runtime:
     log.setLevel(logging.INFO)
     log.addHandler(plugin_logger_handler)
     log.propagate = False
+    # At its lowest level it repeats what servers answer, and a server may repeat what it was sent.
+    logging.getLogger("httpcore").setLevel(logging.WARNING)
     return Runtime()

@@ -9,7 +9,7 @@ import logging
 from collections.abc import Iterator, Mapping
 from enum import Enum, auto
 
-from kafka_bridge.errors import BridgeError, Busy, Cause, Refused, SettingsInvalid, Unavailable
+from kafka_bridge.errors import BridgeError, Busy, Cause, Refused, SettingsInvalid, StreamFailed, Unavailable
 from kafka_bridge.incidents import incident_of
 from kafka_bridge.tooling.advice import told
 from kafka_bridge.tooling.call import Tool, ToolCall
@@ -19,7 +19,6 @@ from kafka_bridge.tooling.parameters import Parameters
 logger = logging.getLogger(__name__)
 
 _REFUSED_BY_KAFKA = frozenset({Cause.AUTHENTICATION_FAILED, Cause.NOT_AUTHORIZED})
-_NO_CONNECTION = frozenset({Cause.CONNECTION_REFUSED, Cause.HOST_NOT_FOUND, Cause.TLS_HANDSHAKE_FAILED})
 
 
 class Kind(Enum):
@@ -84,7 +83,10 @@ def _kind(error: BridgeError) -> Kind:
             return Kind.BAD_REQUEST
         case Unavailable(cause=cause) if cause in _REFUSED_BY_KAFKA:
             return Kind.AUTHORIZATION
-        case Unavailable(cause=cause) if cause in _NO_CONNECTION:
+        case (
+            StreamFailed()
+            | Unavailable(cause=Cause.CONNECTION_REFUSED | Cause.HOST_NOT_FOUND | Cause.TLS_HANDSHAKE_FAILED)
+        ):
             return Kind.CONNECTION
         case _:
             return Kind.UNAVAILABLE

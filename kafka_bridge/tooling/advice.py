@@ -14,6 +14,7 @@ from kafka_bridge.errors import (
     NothingCame,
     Refused,
     SettingsInvalid,
+    StreamFailed,
     Unavailable,
     Unreadable,
 )
@@ -47,6 +48,7 @@ _BY_KIND: Final = (
     (NotFound, _BY_CAUSE[Cause.TOPIC_DOES_NOT_EXIST]),
     (NothingCame, "Wait longer, or check the filter, and whoever should have written the record."),
     (Refused, "Correct the parameters and call the tool again."),
+    (StreamFailed, ""),
     (Internal, "Please report it."),
 )
 
