@@ -94,20 +94,17 @@ def _toolbox(shared: Shared) -> Toolbox:
     def make_admin(cluster: Cluster) -> KafkaAdmin:
         return KafkaAdmin(config.admin_properties(cluster, ca_file=ca_file))
 
-    errands = Errands(loop)
+    errands, most_s = Errands(loop), longest_s(os.environ)
     tools: dict[str, Tool] = {
         "publish": Publish(registry, clock),
-        "consume": Consume(make_reader, errands, loop=loop, clock=clock),
+        "consume": Consume(make_reader, errands, loop=loop, clock=clock, most_s=most_s),
         "wait_for_event": WaitForEvent(
-            make_reader, registry, errands, loop=loop, clock=clock, new_id=lambda: str(uuid.uuid4())
+            make_reader, registry, errands, loop=loop, clock=clock, new_id=lambda: str(uuid.uuid4()), most_s=most_s
         ),
         "list_topics": ListTopics(make_reader, errands, loop=loop, clock=clock),
         "create_topic": CreateTopic(make_admin, errands, clock),
         "listen_sse": ListenSse(
-            registry,
-            Connector(ca_file),
-            World(loop, clock, random.random, lambda: str(uuid.uuid4())),
-            most_s=longest_s(os.environ),
+            registry, Connector(ca_file), World(loop, clock, random.random, lambda: str(uuid.uuid4())), most_s=most_s
         ),
     }
     return Toolbox(tools, Validate(make_reader, errands, clock))
