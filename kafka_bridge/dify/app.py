@@ -1,129 +1,73 @@
-"""The composition root: builds everything, once per process. `runtime()` is the only global of the code base."""
+"""The composition root: builds what webhooks need, once per process, and the rest when somebody asks for it.
+
+`runtime()` is the only global of the code base.
+"""
 
 import gc
 import logging
-import os
-import random
-import secrets
-import time
-from collections.abc import Callable, Mapping
-from functools import cache
-from typing import Final
+from collections.abc import Generator, Mapping
+from functools import cache, cached_property
+from typing import TYPE_CHECKING, Final
 
 from dify_plugin.config.logger_format import plugin_logger_handler
+from dify_plugin.entities.tool import ToolInvokeMessage
 from werkzeug import Request, Response
 
-from kafka_bridge.broker import config
-from kafka_bridge.broker.bridge import Connection
-from kafka_bridge.broker.greenlets import GeventLoop
-from kafka_bridge.broker.kafka.consumer import KafkaConsumer
-from kafka_bridge.broker.kafka.producer import KafkaProducer
-from kafka_bridge.broker.registry import ProducerRegistry
-from kafka_bridge.broker.trust import default_ca_file
-from kafka_bridge.clock import Clock
 from kafka_bridge.dify import http
-from kafka_bridge.dify.afterrun import AfterRun
-from kafka_bridge.dify.apps import Apps
-from kafka_bridge.dify.consume import Consume
-from kafka_bridge.dify.consumer import ConsumerState
-from kafka_bridge.dify.consumers import Consumers
-from kafka_bridge.dify.events import Events
-from kafka_bridge.dify.health import Health
+from kafka_bridge.dify.call import Call
 from kafka_bridge.dify.hooks import Hooks
-from kafka_bridge.dify.hosting import hosting_of
-from kafka_bridge.dify.journal import Journal
-from kafka_bridge.dify.measures import Measures
-from kafka_bridge.dify.meter import Meter
-from kafka_bridge.dify.recorder import EventRecorder
-from kafka_bridge.dify.replay import Replay
-from kafka_bridge.dify.resend import Resend
-from kafka_bridge.dify.residents import Residents
-from kafka_bridge.dify.routes import Routes
-from kafka_bridge.dify.runs import Runs
-from kafka_bridge.dify.sessions import Sessions
-from kafka_bridge.dify.stream import Stream, lasts_s
-from kafka_bridge.dify.visits import Visits
+from kafka_bridge.dify.shared import share
 from kafka_bridge.dify.webhooks import Webhooks
-from kafka_bridge.dispatch.slots import Slots
-from kafka_bridge.events.log.entry import WRITER_CHARS
-from kafka_bridge.events.log.logs import EventLogs
-from kafka_bridge.events.log.reader import Cache, Reader
-from kafka_bridge.events.outcome import Recorders
+from kafka_bridge.events.outcome import Outcome
+from kafka_bridge.http import Answer, Outbound
 from kafka_bridge.ingress.dedupe import Dedupe
 from kafka_bridge.ingress.outside import Outside
-from kafka_bridge.metrics import Metrics
-from kafka_bridge.settings.cluster import Cluster
 from kafka_bridge.web import fetch
+
+if TYPE_CHECKING:
+    from kafka_bridge.dify.management import Management
+    from kafka_bridge.dify.toolbox import SdkTools
 
 
 class Runtime:
-    """What the endpoint files hand requests to."""
+    """What the endpoint and tool files hand over to."""
 
     def __init__(self) -> None:
-        clock = Clock(now=time.time, monotonic=time.monotonic)
-        loop = GeventLoop()
-        ca_file = default_ca_file()
+        self._shared = shared = share()
+        self._hooks = Hooks(outside=Outside(fetch, shared.loop.waiter))
+        self._webhooks = Webhooks(
+            shared.registry,
+            Dedupe(waiter=shared.loop.waiter),
+            self._run_after,
+            journal=shared.journal,
+            recorder=shared.recorder,
+            clock=shared.clock,
+            metrics=shared.metrics,
+        )
+        self._recorded = shared.events.around(self._webhooks.deliver)
 
-        def connect(cluster: Cluster, on_idle: Callable[[], bool]) -> Connection:
-            properties = config.producer_properties(cluster, ca_file=ca_file)
-            return Connection(
-                lambda on_trouble: KafkaProducer(properties, on_trouble),
-                name=",".join(cluster.servers),
-                loop=loop,
-                clock=clock,
-                on_idle=on_idle,
-            )
+    # What webhooks do not need is loaded by whoever needs it first: without it a process is ready sooner, and smaller.
 
-        registry = ProducerRegistry(connect)
-        journal = Journal(clock)
-        events = EventRecorder(EventLogs(clock, lambda: secrets.token_hex(WRITER_CHARS // 2)), loop=loop, clock=clock)
-        metrics = Metrics()
-        recorder = Recorders(Meter(metrics), journal, events)
-        slots = Slots(max_runs(os.environ), loop)
-        runs = Runs(Apps(loop, clock), slots, recorder, loop=loop, clock=clock, keep_up=events.keep_up)
-        consumers = Consumers(
-            lambda cluster, plan: KafkaConsumer(
-                config.consumer_properties(cluster, ca_file=ca_file, group_id=plan.group_id)
-            ),
-            registry,
-            recorder,
-            loop=loop,
-            clock=clock,
-            random=random.random,
-        )
-        self._hooks = Hooks(outside=Outside(fetch, loop.waiter))
-        dedupe = Dedupe(waiter=loop.waiter)
-        webhooks = Webhooks(
-            registry,
-            dedupe,
-            AfterRun(runs, clock),
-            journal=journal,
-            recorder=recorder,
-            clock=clock,
-            metrics=metrics,
-        )
-        visits, hosting = Visits(), hosting_of(os.environ)
-        for warning in hosting.warnings:
-            logging.getLogger(__name__).warning("%s", warning)
-        residents = Residents(consumers, visits, hosting, loop=loop, clock=clock, random=random.random)
-        self._deliver = residents.around(events.around(webhooks.deliver))
-        self._sessions = Sessions(clock)
-        looks = Events(events, Reader(Cache(), clock))
-        consumer = ConsumerState(consumers, residents)
-        stream = Stream(events, loop=loop, clock=clock, lasts_s=lasts_s(os.environ))
-        resend = Resend(looks, events, registry, runs, clock=clock, published=metrics.published)
-        routes = Routes(
-            webhooks,
-            Health(registry, events, consumer),
-            Consume(consumers, runs, visits, clock),
-            looks,
-            replay=Replay(looks, resend),
-            stream=stream,
-            measures=Measures(metrics, registry=registry, recorder=events, runs=runs, consumer=consumer, stream=stream),
-            consumer=consumer,
-            recorded=events.around,
-        )
-        self._dispatch = residents.around(routes.dispatch)
+    @cached_property
+    def _management(self) -> "Management":
+        from kafka_bridge.dify.management import Management  # noqa: PLC0415 - see above
+
+        return Management(self._shared, self._webhooks)
+
+    @cached_property
+    def _tools(self) -> "SdkTools":
+        from kafka_bridge.dify.toolbox import SdkTools  # noqa: PLC0415 - see above
+
+        return SdkTools(self._shared)
+
+    def _deliver(self, call: Call) -> Answer:
+        # The first request of any kind starts a resident consumer, and each brings the settings as they are now.
+        if call.hook.settings.consume.resident or "_management" in vars(self):
+            self._management.residents.see(call)
+        return self._recorded(call)
+
+    def _run_after(self, call: Call, outcome: Outcome) -> Outbound:
+        return self._management.after_run.answer(call, outcome)
 
     def webhook(
         self, request: Request, values: Mapping[str, object], settings: Mapping[str, object], session: http.Session
@@ -136,29 +80,28 @@ class Runtime:
     ) -> Response:
         """Everything else."""
         return http.serve(
-            self._dispatch,
+            self._management.dispatch,
             self._hooks,
             request,
             values=values,
             settings=settings,
             session=session,
-            sessions=self._sessions,
+            sessions=self._management.sessions,
         )
 
+    def tool(
+        self,
+        name: str,
+        credentials: Mapping[str, object],
+        parameters: Mapping[str, object],
+        session: http.Session,  # noqa: ARG002 - for what a tool asks of Dify; it ends with the last message
+    ) -> Generator[ToolInvokeMessage]:
+        """A tool's messages, as it says them. Raises the SDK's exception of the failure's kind."""
+        return self._tools.call(name, credentials, parameters)
 
-# Ten blocking runs stop a default Dify, webhooks included: of all endpoints together no more than these.
-DEFAULT_RUNS: Final = 4
-MOST_RUNS: Final = 500
-
-
-def max_runs(environment: Mapping[str, str]) -> int:
-    """How many runs there may be at once: KAFKA_BRIDGE_MAX_RUNS of the daemon's environment."""
-    text = environment.get("KAFKA_BRIDGE_MAX_RUNS", "").strip()
-    if text.isascii() and text.isdigit() and len(text) <= len(str(MOST_RUNS)) and 1 <= int(text) <= MOST_RUNS:
-        return int(text)
-    if text:
-        logging.getLogger(__name__).warning("KAFKA_BRIDGE_MAX_RUNS must be a number from 1 to %d", MOST_RUNS)
-    return DEFAULT_RUNS
+    def validate(self, credentials: Mapping[str, object]) -> None:
+        """Return if the tools can work with these credentials. Raises the SDK's exception for those that are wrong."""
+        self._tools.validate(credentials)
 
 
 # Objects that may come into being before the youngest generation is looked through. The default (700) means once for
@@ -176,4 +119,6 @@ def runtime() -> Runtime:
     log.setLevel(logging.INFO)
     log.addHandler(plugin_logger_handler)
     log.propagate = False
+    # At its lowest level it repeats what servers answer, and a server may repeat what it was sent.
+    logging.getLogger("httpcore").setLevel(logging.WARNING)
     return Runtime()

@@ -17,14 +17,12 @@ from kafka_bridge.dispatch.worker import Dispatcher
 from kafka_bridge.errors import SettingsInvalid
 from kafka_bridge.events.record import TopicPartition
 from kafka_bridge.http import Outbound, json_reply
+from kafka_bridge.readiness import OK, SETTINGS_INVALID, UNUSED
 
 NOT_CONFIGURED: Final = "not configured"
 IDLE: Final = "idle"
 JOINED: Final = "joined"
 RUNNING: Final = "running"
-OK: Final = "ok"
-UNUSED: Final = "unused"
-SETTINGS_INVALID: Final = "settings invalid"
 # The member answers between two polls, of half a second at the most; the brokers may take longer.
 LAG_S: Final = 1.5
 # Of partitions and of topics, in an answer; the sums are of all.
@@ -52,7 +50,7 @@ class ConsumerState:
         return json_reply(self.state(call))
 
     def start(self, call: Call) -> Outbound:
-        """Start the resident consumer. Raises SettingsInvalid, NotHosted."""
+        """Start the resident consumer. Raises SettingsInvalid."""
         call.authorize()
         self._residents.start(call)
         return json_reply(self.state(call))

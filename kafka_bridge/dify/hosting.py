@@ -37,10 +37,10 @@ def hosting_of(environment: Mapping[str, str]) -> Hosting:
     method = environment.get("INSTALL_METHOD", "").strip().lower()
     if method != LOCAL:
         where = f"the install method is {method}" if method.isalnum() else "the process was not started by a daemon"
-        return Hosting(obstacle=f"A resident consumer needs the local runtime of the plugin daemon: {where}.")
+        return Hosting(obstacle=f"needs the local runtime of the plugin daemon, and {where}")
     port = _number(environment.get("SERVER_PORT", "") or str(DEFAULT_PORT), 1, MAX_PORT)
     if port is None:
-        return Hosting(obstacle="A resident consumer needs the daemon's port: SERVER_PORT is none.")
+        return Hosting(obstacle="needs the port of the plugin daemon, and SERVER_PORT is none")
     text = environment.get(WINDOW_VARIABLE, "").strip()
     window_s = _number(text, MIN_WINDOW_S, MAX_WINDOW_S) if text else int(WINDOW_S)
     if window_s is None:

@@ -19,11 +19,12 @@ from kafka_bridge.dify.loopback import Loopback
 from kafka_bridge.dify.places import Places
 from kafka_bridge.dify.resident import Resident, Surroundings
 from kafka_bridge.dify.visits import Visits
-from kafka_bridge.errors import NotHosted, SettingsInvalid
+from kafka_bridge.errors import SettingsInvalid
 from kafka_bridge.events.envelope import rfc3339
 from kafka_bridge.http import Answer
 from kafka_bridge.incidents import incident_of
-from kafka_bridge.settings.table import DISABLED, SETTINGS
+from kafka_bridge.settings.reader import Problem
+from kafka_bridge.settings.table import DISABLED
 
 logger = logging.getLogger(__name__)
 
@@ -108,9 +109,9 @@ class Residents:
             logger.error("%s", incident_of(error).line)  # noqa: TRY400
 
     def start(self, call: Call) -> None:
-        """Start it, also after `stop`. Raises SettingsInvalid, NotHosted."""
+        """Start it, also after `stop`. Raises SettingsInvalid where the settings or the runtime do not allow one."""
         if not call.hook.settings.consume.resident:
-            raise SettingsInvalid([f"{SETTINGS['consumer'].label}: {DISABLED}."])
+            raise _invalid(DISABLED)
         call.hook.consumption(topics=True)
         call.hook.target()
         for remembered in (self._stopped, self._notes):
@@ -120,7 +121,7 @@ class Residents:
             return
         self._begin(call)
         if call.endpoint not in self._residents:
-            raise NotHosted(self._hosting.obstacle or self._note(call.endpoint))
+            raise _invalid(self._hosting.obstacle or self._note(call.endpoint))
 
     def stop(self, call: Call) -> None:
         """Stop it, until `start` or the end of the process."""
@@ -219,6 +220,10 @@ class Residents:
     def _note(self, endpoint: str) -> str:
         note = self._notes.get(endpoint)
         return note.reason if note is not None else ""
+
+
+def _invalid(reason: str) -> SettingsInvalid:
+    return SettingsInvalid([str(Problem("consumer", reason))])
 
 
 def _remember[T](memory: OrderedDict[str, T], endpoint: str, what: T) -> None:

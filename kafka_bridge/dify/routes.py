@@ -12,11 +12,14 @@ from werkzeug.routing import Map, Rule
 from kafka_bridge.dify.call import Call, Handler
 from kafka_bridge.dify.consume import Consume
 from kafka_bridge.dify.consumer import ConsumerState
+from kafka_bridge.dify.dashboard import Dashboard
 from kafka_bridge.dify.events import Events
 from kafka_bridge.dify.health import Health
 from kafka_bridge.dify.measures import Measures
 from kafka_bridge.dify.replay import Replay
+from kafka_bridge.dify.signin import SignIn
 from kafka_bridge.dify.stream import Stream
+from kafka_bridge.dify.trial import Trial
 from kafka_bridge.dify.webhooks import Webhooks
 from kafka_bridge.errors import MethodNotAllowed, NotFound
 from kafka_bridge.http import Answer, Outbound
@@ -25,9 +28,6 @@ type Methods = Mapping[str, Handler]
 
 # Paths for people and scripts: they ask for the token before anything else, also before saying what is not there.
 MANAGEMENT = (
-    ("/", ("GET",)),
-    ("/login", ("POST",)),
-    ("/logout", ("POST",)),
     ("/dead-letters", ("GET",)),
     ("/dead-letters/redrive", ("POST",)),
 )
@@ -47,6 +47,9 @@ class Routes:
         stream: Stream,
         measures: Measures,
         consumer: ConsumerState,
+        dashboard: Dashboard,
+        sign_in: SignIn,
+        trial: Trial,
         recorded: Callable[[Handler], Handler],
     ) -> None:
         """`recorded` is put around what makes entries in the event log."""
@@ -55,6 +58,10 @@ class Routes:
             _rule(path, {"POST": deliver, "GET": webhooks.probe, "OPTIONS": webhooks.options})
             for path in ("/webhook", "/webhook/<name>")
         ]
+        rules.append(_rule("/", {"GET": dashboard.show}))
+        rules.append(_rule("/login", {"POST": sign_in.login}))
+        rules.append(_rule("/logout", {"POST": sign_in.logout}))
+        rules.append(_rule("/test", {"POST": recorded(trial.send)}))
         rules.append(_rule("/health", {"GET": health.show}))
         rules.append(_rule("/consume", {"POST": recorded(consume.consume)}))
         rules.append(_rule("/dispatch", {"POST": recorded(consume.dispatch)}))

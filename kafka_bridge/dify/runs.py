@@ -137,4 +137,6 @@ def ran(payload: Payload, ended: Ended, *, time: float, attempt: int = 1, dead_l
         duration_s=ended.duration_s,
         time=time,
         dead_lettered=dead_lettered,
+        text=payload.text,
+        content_type=payload.header("content-type") or "",
     )

@@ -1,27 +1,30 @@
 """`/webhook` and `/webhook/<source>`: where senders deliver."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from http import HTTPStatus
 from typing import Final
 
 from kafka_bridge.broker.registry import ProducerRegistry
 from kafka_bridge.clock import Clock
-from kafka_bridge.dify.afterrun import AfterRun
 from kafka_bridge.dify.call import Call
 from kafka_bridge.dify.journal import Journal
 from kafka_bridge.errors import Cause, SettingsInvalid, Unavailable, Unverified
-from kafka_bridge.events.outcome import Recorder
+from kafka_bridge.events.outcome import Outcome, Recorder
 from kafka_bridge.events.record import Delivery, Record
 from kafka_bridge.http import Outbound, json_reply
 from kafka_bridge.ingress.dedupe import Dedupe
 from kafka_bridge.ingress.publish import Publisher
 from kafka_bridge.ingress.receive import answer, ask, receive
 from kafka_bridge.metrics import Metrics
+from kafka_bridge.settings.cluster import Cluster
 from kafka_bridge.settings.sources import DEFAULT_SOURCE
 
 # The delivery timeout is 8 s and expiry is scanned once a second: the report is there by then.
 ANSWER_WITHIN_S: Final = 9.0
 METHODS: Final = ("GET", "HEAD", "OPTIONS", "POST")
+
+type AfterRun = Callable[[Call, Outcome], Outbound]
+"""Runs the app for what was just written; gives the whole answer."""
 
 
 class Webhooks:
@@ -59,6 +62,17 @@ class Webhooks:
             self._metrics.of(call.endpoint).request(known, "misconfigured")
             raise
 
+        publisher = self.publisher(call, cluster)
+        limit_bytes = call.hook.limit_bytes
+        outcome = receive(call.inbound, source, publisher=publisher, clock=self._clock, limit_bytes=limit_bytes)
+        self._recorder.record(call.endpoint, outcome)
+        if source.run and outcome.error is None:
+            return self._after_run(call, outcome)
+        return answer(outcome)
+
+    def publisher(self, call: Call, cluster: Cluster) -> Publisher:
+        """What a request publishes with; it has to be done soon."""
+
         def send(records: Sequence[Record]) -> Sequence[Delivery]:
             began = monotonic()
             deliveries = self._registry.lease(cluster).send_all(records, timeout_s=deadline - began)
@@ -67,7 +81,7 @@ class Webhooks:
 
         monotonic = self._clock.monotonic
         deadline = monotonic() + ANSWER_WITHIN_S
-        publisher = Publisher(
+        return Publisher(
             send=send,
             dedupe=self._dedupe,
             endpoint=call.endpoint,
@@ -75,12 +89,6 @@ class Webhooks:
             deadline=deadline,
             refusal=None if call.hook.settings.publishing else Unavailable(Cause.PUBLISHING_DISABLED),
         )
-        limit_bytes = call.hook.limit_bytes
-        outcome = receive(call.inbound, source, publisher=publisher, clock=self._clock, limit_bytes=limit_bytes)
-        self._recorder.record(call.endpoint, outcome)
-        if source.run and outcome.error is None:
-            return self._after_run.answer(call, outcome)
-        return answer(outcome)
 
     def probe(self, call: Call) -> Outbound:
         """GET and HEAD: a handshake, or whether the source is there and can work."""

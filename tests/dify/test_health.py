@@ -9,7 +9,21 @@ from kafka_bridge.dify.consumer import ConsumerState
 from kafka_bridge.dify.health import CHECK_S, Health
 from kafka_bridge.dify.hooks import compile_hook
 from kafka_bridge.errors import Cause, Internal, SettingsInvalid, Unavailable
-from tests.stand_ins import Registry, clock_at, event_log, request, residents, saved
+from kafka_bridge.events.log.segments import decode
+from tests.stand_ins import (
+    NOW,
+    Broker,
+    Disk,
+    Registry,
+    Ticking,
+    clock_at,
+    event_log,
+    receive_at,
+    request,
+    residents,
+    saved,
+    source_of,
+)
 
 TOKEN = "not-a-real-token"
 HINT = "broker.example.com:9092/bootstrap: Connect failed"
@@ -224,3 +238,68 @@ def test_topics_without_an_app_are_a_warning_for_whoever_has_the_token():
 
     assert (document["status"], document["consumer"]) == ("healthy", "unused")
     assert document["detail"]["warnings"] == ["Topics to consume: nothing is consumed, as “App to run” is empty."]
+
+
+# Storage.
+
+
+class TestStorage:
+    def call(self, disk, **settings):
+        inbound = request(b"", method="GET", path="/health")
+        return Call(inbound, compile_hook(saved(scheme="none", **settings)), "endpoint-1", storage=disk)
+
+    def waiting(self, disk, time, **settings):
+        """A health check of an endpoint of which an event waits for being written."""
+        recorder, _ = event_log(time.clock)
+        health, call = Health(Registry(), recorder, ConsumerState(Members(), residents())), self.call(disk, **settings)
+        recorder.log(call)
+        outcome = receive_at(request(b'{"id": "e-1"}'), source_of(scheme="none"), Broker(), now=NOW)
+        recorder.record("endpoint-1", outcome)
+
+        def show():
+            outbound = health.show(call)
+            document = json.loads(outbound.body)
+            return outbound.status, document["status"], document["storage"]
+
+        return show
+
+    def test_where_no_events_are_kept_it_is_not_used(self):
+        show = self.waiting(disk := Disk(), Ticking(), keep_events="0")
+
+        assert show() == (200, "healthy", "unused")
+        assert disk.writes == 0
+
+    def test_a_probe_writes_what_waits(self):
+        show = self.waiting(disk := Disk(), Ticking())
+
+        assert show() == (200, "healthy", "ok")
+        assert any(b"e-1" in row for value in disk.values.values() for row in decode(value).rows)
+
+    def test_events_that_cannot_be_recorded_are_no_reason_not_to_take_webhooks_and_are_told_until_they_are(self):
+        class Broken(Disk):
+            says = "save data failed: allocated size is greater than max storage size"
+
+            def set(self, key, val):
+                if self.says:
+                    raise Exception(self.says)  # noqa: TRY002 - as the SDK has it
+                super().set(key, val)
+
+        disk, time = Broken(), Ticking()
+        show = self.waiting(disk, time)
+        for _ in range(5):
+            assert show() == (200, "degraded", "the plugin's storage is full")
+            time.at += 10.0
+
+        disk.says = ""
+        assert show() == (200, "healthy", "ok")
+
+    def test_probes_in_a_row_do_not_ask_a_broken_storage_each_time(self):
+        disk, time = Disk(), Ticking()
+        calls = []
+        disk.set = disk.get = lambda *_: calls.append(1) or (_ for _ in ()).throw(Exception("no"))
+        show = self.waiting(disk, time)
+        for _ in range(50):
+            assert show()[2] == "storage has failed"
+            time.at += 0.02
+
+        assert len(calls) <= 4

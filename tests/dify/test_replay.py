@@ -528,6 +528,8 @@ def test_an_answer_that_would_be_too_long_has_all_counts_and_says_what_is_left_o
         b'{"dry_run": "perhaps"}',
         b'{"limit": 0}',
         b'{"limit": %d}' % (MAX_LIMIT + 1),
+        b'{"limit": "000001000999999"}',
+        b'{"limit": "000000001%s"}' % (b"0" * 5000),
         b'{"limit": 1e99}',
         b'{"limit": "\xd9\xa1"}',
         b'{"since": "yesterday"}',

@@ -24,7 +24,7 @@ from kafka_bridge.dify.hosting import ALTERNATIVES, Hosting
 from kafka_bridge.dify.loopback import Unanswered
 from kafka_bridge.dify.residents import Residents
 from kafka_bridge.dify.visits import HEADER, Answer, Visits
-from kafka_bridge.errors import NotHosted, SettingsInvalid
+from kafka_bridge.errors import SettingsInvalid
 from tests.stand_ins import NOW, log_of, request, saved
 
 NOT_FOUND = Answer(404, {"code": -400, "message": "endpoint not found"})
@@ -437,7 +437,7 @@ def test_a_runtime_that_cannot_host_it_is_said_with_what_else_there_is():
         "address": "127.0.0.1:5002",
         "alternatives": ALTERNATIVES,
     }
-    with pytest.raises(NotHosted, match="remote debugging"):
+    with pytest.raises(SettingsInvalid, match="remote debugging"):
         rig.residents.start(call)
 
 
@@ -447,7 +447,7 @@ def test_a_platform_that_does_not_say_where_the_endpoint_is_cannot_host_it(rig):
 
     assert rig.windows == 0
     assert "Dify-Hook-Id" in rig.residents.state(rig.call(hook=""))[1]
-    with pytest.raises(NotHosted, match="Dify-Hook-Id"):
+    with pytest.raises(SettingsInvalid, match="Dify-Hook-Id"):
         rig.residents.start(rig.call(hook=""))
 
 
@@ -465,7 +465,7 @@ def test_there_are_so_many_and_no_more(rig, monkeypatch):
     rig.until(lambda: len(rig.daemon.open) == 2)
 
     assert rig.residents.state(rig.call("c"))[0] == "off"
-    with pytest.raises(NotHosted):
+    with pytest.raises(SettingsInvalid):
         rig.residents.start(rig.call("c"))
 
 

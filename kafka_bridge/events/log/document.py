@@ -7,6 +7,7 @@ from typing import Any, Final
 import orjson
 
 from kafka_bridge.events.log.entry import Entry
+from kafka_bridge.events.log.entry import whole as without_halves
 from kafka_bridge.events.log.query import Row
 from kafka_bridge.events.log.replaying import why_not
 
@@ -63,6 +64,15 @@ def document_of(row: Row, *, whole: bool = False) -> Document:
     return document
 
 
+def json_of(row: Row, *, whole: bool = False) -> bytes:
+    """The document as JSON, whatever texts are in it."""
+    document = document_of(row, whole=whole)
+    try:
+        return orjson.dumps(document)
+    except orjson.JSONEncodeError:
+        return orjson.dumps(without_halves(document))
+
+
 def run_of(entry: Entry) -> Document:
     """A run, or the dead letter that ended them."""
     return {
@@ -90,7 +100,7 @@ def lines_of(rows: Sequence[Row], *, whole: bool, room_bytes: int) -> Iterator[b
     """Rows as lines of JSON, as many as there is room for; the first one always."""
     used = 0
     for row in rows:
-        line = orjson.dumps(document_of(row, whole=whole))
+        line = json_of(row, whole=whole)
         if used and used + len(line) > room_bytes:
             return
         used += len(line) + 1

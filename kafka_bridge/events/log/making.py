@@ -9,8 +9,8 @@ from typing import Final
 import orjson
 
 from kafka_bridge.events.envelope import BINARY, Event, format_of
-from kafka_bridge.events.log.entry import Entry, Kind
-from kafka_bridge.events.log.masking import MASK, MAX_TEXT_CHARS, Keeping
+from kafka_bridge.events.log.entry import Entry, Kind, whole
+from kafka_bridge.events.log.masking import MASK, Keeping
 from kafka_bridge.events.outcome import Outcome, Taken, Verdict
 from kafka_bridge.events.record import Record
 from kafka_bridge.events.run import Ran
@@ -18,8 +18,11 @@ from kafka_bridge.http import Inbound
 
 # A masked value that is shorter is found in nearly every text: it is masked where it is the whole of it.
 MIN_PART_CHARS: Final = 3
+# Masked values times the texts in which each is looked for: whoever sends many of both holds up everybody else.
+MAX_SEARCHED_CHARS: Final = 4_000_000
 # The events of one request that are recorded; the entry of the last one says how many more there were.
 MOST_OF_A_BATCH: Final = 200
+MAX_TEXT_CHARS: Final = 512
 MAX_REASON_CHARS: Final = 1024
 # Of all attributes of a CloudEvent; one with more is recorded without them, and cannot be sent again.
 MAX_ATTRIBUTES_CHARS: Final = 4096
@@ -40,20 +43,26 @@ def entries_of(outcome: Outcome, keeping: Keeping, next_id: Callable[[], str], *
 
 
 def _entry(outcome: Outcome, taken: Taken | None, keeping: Keeping, entry_id: str, missed: int) -> Entry:
-    inbound, error, secrets = outcome.inbound or _NOTHING, outcome.error, keeping.secrets_of(outcome.source)
+    inbound, error = outcome.inbound or _NOTHING, outcome.error
+    # Who is not verified may have taken one sender's secret for another one's.
+    rejected = outcome.verdict is Verdict.REJECTED
+    secrets = keeping.every_secret if rejected else keeping.secrets_of(outcome.source)
     event, record, delivery = (taken.event, taken.record, taken.delivery) if taken else (None, None, None)
-    content_type = event.content_type if event else inbound.header("content-type")[:MAX_TEXT_CHARS]
+    content_type = event.content_type if event else inbound.header("content-type")
     body = keeping.body(_value(outcome, inbound, record), content_type, secrets)
     headers = keeping.headers(inbound.headers)
     event_id, event_type = (event.id, event.type or "") if event else ("", "")
-    key = record.key[:MAX_TEXT_CHARS].decode("utf-8", "replace") if record and record.key else ""
+    key = record.key.decode("utf-8", "replace") if record and record.key else ""
     reason = _reason(outcome) if error or outcome.reason else ""
     texts = (event_id, event_type, key, reason, content_type)
     record_format, attributes = _form(event, record, secrets) if event and record and body.whole else ("", "")
-    if body.masked or (secrets and _is_any_in(secrets, texts, headers)):
+    masked = _searchable(body.masked, [*texts, *[value for _, value in headers]])
+    if masked is None or masked or (secrets and _is_any_in(secrets, texts, headers)):
         record_format, attributes = "", ""
-        event_id, event_type, key, reason, content_type = (_clean(text, secrets, body.masked) for text in texts)
-        headers = [(name, _clean(value, secrets, body.masked)) for name, value in headers]
+        event_id, event_type, key, reason, content_type = (_clean(text, secrets, masked) for text in texts)
+        headers = [(name, _clean(value, secrets, masked)) for name, value in headers]
+    # Not before: half a secret would not be found.
+    headers = [(name, value[:MAX_TEXT_CHARS]) for name, value in headers]
     # By position: this is done for every webhook, and takes half as long.
     return Entry(
         entry_id,
@@ -65,11 +74,11 @@ def _entry(outcome: Outcome, taken: Taken | None, keeping: Keeping, entry_id: st
         event_type,
         event is not None and event.id_signed,
         outcome.verdict,
-        reason,
+        reason[:MAX_REASON_CHARS],
         inbound.method,
         inbound.path[:MAX_TEXT_CHARS],
         headers,
-        content_type,
+        content_type[:MAX_TEXT_CHARS],
         body.text,
         body.encoding,
         body.size_bytes,
@@ -77,7 +86,7 @@ def _entry(outcome: Outcome, taken: Taken | None, keeping: Keeping, entry_id: st
         delivery.topic if delivery else record.topic if record else "",
         delivery.partition if delivery else -1,
         delivery.offset if delivery and delivery.offset is not None else -1,
-        key,
+        key[:MAX_TEXT_CHARS],
         error.status if error else outcome.reply.status if outcome.reply else _OK,
         round(outcome.duration_s * 1000, 1),
         missed=missed,
@@ -86,22 +95,25 @@ def _entry(outcome: Outcome, taken: Taken | None, keeping: Keeping, entry_id: st
     )
 
 
-def entry_of_run(ran: Ran, next_id: Callable[[], str]) -> Entry:
-    """What the log holds of a run."""
+def entry_of_run(ran: Ran, keeping: Keeping, next_id: Callable[[], str]) -> Entry:
+    """What the log holds of a run. Its error is the app's own text, which may quote what the app was given."""
+    texts = [str(whole(text)) for text in (ran.event_id, ran.event_type or "", ran.error, ran.run_id)]
+    secrets, masked = keeping.every_secret, _searchable(keeping.hidden(ran.text, ran.content_type), texts)
+    event_id, event_type, error, run_id = (_clean(text, secrets, masked) for text in texts)
     return Entry(
         id=next_id(),
         kind=Kind.DEAD_LETTERED if ran.dead_lettered else Kind.RUN,
         time=ran.time,
-        event_id=ran.event_id[:MAX_TEXT_CHARS],
-        event_type=(ran.event_type or "")[:MAX_TEXT_CHARS],
-        reason=ran.error[:MAX_REASON_CHARS],
-        topic=ran.topic,
+        event_id=event_id[:MAX_TEXT_CHARS],
+        event_type=event_type[:MAX_TEXT_CHARS],
+        reason=error[:MAX_REASON_CHARS],
+        topic=str(whole(ran.topic[:MAX_TEXT_CHARS])),
         partition=ran.partition,
         offset=ran.offset,
         duration_ms=round(ran.duration_s * 1000, 1),
         attempt=ran.attempt,
         ending=ran.ending,
-        run_id=ran.run_id[:MAX_TEXT_CHARS],
+        run_id=run_id[:MAX_TEXT_CHARS],
     )
 
 
@@ -138,8 +150,8 @@ def _value(outcome: Outcome, inbound: Inbound, record: Record | None) -> bytes:
 def _reason(outcome: Outcome) -> str:
     error = outcome.error
     if error is None or outcome.reason:
-        return outcome.reason[:MAX_REASON_CHARS]
-    return f"{error} ({error.hint})"[:MAX_REASON_CHARS] if error.hint else str(error)[:MAX_REASON_CHARS]
+        return outcome.reason
+    return f"{error} ({error.hint})" if error.hint else str(error)
 
 
 def _is_any_in(secrets: Sequence[str], texts: Sequence[str], headers: Sequence[tuple[str, str]]) -> bool:
@@ -148,7 +160,16 @@ def _is_any_in(secrets: Sequence[str], texts: Sequence[str], headers: Sequence[t
     return [secret for secret in secrets if secret in together] != []
 
 
-def _clean(text: str, secrets: Sequence[str], masked: Sequence[str]) -> str:
+def _searchable(masked: Sequence[str] | None, texts: Sequence[str]) -> Sequence[str] | None:
+    """The masked values to look for in the texts; None: there are too many, or unknown ones, and no text is kept."""
+    if not masked:
+        return masked
+    return masked if len(masked) * sum(map(len, texts)) <= MAX_SEARCHED_CHARS else None
+
+
+def _clean(text: str, secrets: Sequence[str], masked: Sequence[str] | None) -> str:
+    if masked is None:
+        return text and MASK
     for secret in secrets:
         text = text.replace(secret, MASK)
     hidden = any(value == text or (len(value) >= MIN_PART_CHARS and value in text) for value in masked)

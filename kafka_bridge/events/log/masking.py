@@ -15,7 +15,8 @@ MASK: Final = "***"
 MAX_BODY_BYTES: Final = 16 * 1024
 # A longer one is not parsed for the log's sake.
 MAX_MASKED_BYTES: Final = 1024 * 1024
-MAX_TEXT_CHARS: Final = 512
+# Of a form, for the same reason.
+MAX_FIELDS: Final = 10_000
 # One that is shorter keeps no secret, and would be found everywhere.
 MIN_SECRET_CHARS: Final = 4
 BASE64: Final = "base64"
@@ -43,6 +44,10 @@ HEADERS: Final = frozenset(
 )
 
 
+class _TooLarge(Exception):
+    """Nobody looks for what is to be masked in it."""
+
+
 class Notes:
     """Why a body is not here as it came."""
 
@@ -53,13 +58,16 @@ class Notes:
 
 
 class Body(NamedTuple):
-    """A body as it is kept, and the values that were masked in it. `whole`: it is what came, to the last byte."""
+    """A body as it is kept, and the values that were masked in it; None where nobody knows all of them.
+
+    `whole`: it is what came, to the last byte.
+    """
 
     text: str
     encoding: str
     size_bytes: int
     note: str
-    masked: Sequence[str] = ()
+    masked: Sequence[str] | None = ()
     whole: bool = True
 
 
@@ -89,14 +97,25 @@ class Keeping:
         """What must not be kept of a request to `source`."""
         return self.secrets.get(source) or self.secrets.get("", ())
 
+    @property
+    def every_secret(self) -> Sequence[str]:
+        """What must not be kept of anything: for what is rare enough to be searched for all of them."""
+        return tuple(dict.fromkeys(secret for own in self.secrets.values() for secret in own))
+
+    def hidden(self, text: str, content_type: str) -> Sequence[str] | None:
+        """The values that are masked in a text that is not kept itself; None where nobody knows all of them."""
+        if not self.paths or not text:
+            return ()
+        return self._masked(text.encode("utf-8", "replace"), content_type)[1]
+
     def body(self, raw: bytes, content_type: str, secrets: Sequence[str]) -> Body:
         """A body as it may be kept."""
-        leaves: list[str] = []
+        leaves: Sequence[str] | None = ()
         size_bytes, note, came = len(raw), "", raw
         if self.paths and raw:
-            found = self._masked(raw, content_type, leaves)
+            found, leaves = self._masked(raw, content_type)
             if found is None:
-                return Body("", "", size_bytes, Notes.UNMASKABLE, whole=False)
+                return Body("", "", size_bytes, Notes.UNMASKABLE, leaves, whole=False)
             raw = found
         if len(raw) > MAX_BODY_BYTES:
             note = Notes.CUT
@@ -116,13 +135,22 @@ class Keeping:
                 text, whole = text.replace(secret, MASK), False
         return Body(text, "", size_bytes, note, leaves, whole)
 
-    def _masked(self, raw: bytes, content_type: str, leaves: list[str]) -> bytes | None:
-        """The body with its values masked; None when that is not possible."""
+    def _masked(self, raw: bytes, content_type: str) -> tuple[bytes | None, Sequence[str] | None]:
+        """The body with its values masked, None when that is not possible; and the values."""
+        leaves: list[str] = []
+        try:
+            return self._without_values(raw, content_type, leaves), leaves
+        except (_TooLarge, RecursionError):
+            return None, None
+
+    def _without_values(self, raw: bytes, content_type: str, leaves: list[str]) -> bytes | None:
         if content_type.startswith(FORM):
             return self._masked_form(raw, leaves)
         claims = "json" in content_type or raw.lstrip()[:1] in {b"{", b"["}
         if len(raw) > MAX_MASKED_BYTES:
-            return None if claims else raw
+            if claims:
+                raise _TooLarge
+            return raw
         try:
             document = orjson.loads(raw)
         except orjson.JSONDecodeError:
@@ -141,20 +169,20 @@ class Keeping:
             return None
 
     def _masked_form(self, raw: bytes, leaves: list[str]) -> bytes | None:
-        if len(raw) > MAX_MASKED_BYTES:
-            return None
+        if len(raw) > MAX_MASKED_BYTES or raw.count(b"&") >= MAX_FIELDS:
+            raise _TooLarge
         try:
-            fields = parse_qsl(raw.decode(), keep_blank_values=True, max_num_fields=10_000)
+            fields = parse_qsl(raw.decode(), keep_blank_values=True)
         except ValueError:
             return None
         masked = []
         for name, value in fields:
-            if [name] in [[*path] for path in self.paths]:
+            if _is_at(name, self.paths):
                 leaves.append(value)
                 masked.append((name, MASK))
             elif value.lstrip()[:1] in {"{", "["}:
                 # A form that carries JSON in a field, as GitHub and Slack send it.
-                found = self._masked(value.encode(), "json", leaves)
+                found = self._without_values(value.encode(), "json", leaves)
                 if found is None:
                     return None
                 masked.append((name, found.decode()))
@@ -163,8 +191,8 @@ class Keeping:
         return raw if masked == fields else urlencode(masked).encode()
 
     def headers(self, headers: Mapping[str, str]) -> list[tuple[str, str]]:
-        """Those of a request that are kept."""
-        return [(name, headers[name][:MAX_TEXT_CHARS]) for name in headers if name in HEADERS]
+        """Those of a request that are kept, as they are."""
+        return [header for header in headers.items() if header[0] in HEADERS]
 
 
 NOTHING: Final = Keeping(0)
@@ -179,6 +207,15 @@ def _forms(secret: str) -> Iterable[str]:
         yield escaped.replace("/", "\\/")
     yield quote(secret, safe="")
     yield quote_plus(secret)
+
+
+def _is_at(name: str, paths: Iterable[Sequence[str]]) -> bool:
+    """Whether a form's field stands at one of the paths: `a.b`, or `a[b]`, as forms with parts have it."""
+    parts = name.replace("]", "").replace("[", ".").split(".")
+    return any(
+        len(path) == len(parts) and all(step in {"*", part} for step, part in zip(path, parts, strict=True))
+        for path in paths
+    )
 
 
 def _without(raw: bytes, secrets: Sequence[str]) -> bytes:

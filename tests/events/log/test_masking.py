@@ -64,6 +64,10 @@ def test_fields_of_a_form_are_masked_and_json_in_them_too():
     assert kept(b"token=abc&x=1", "token", form).text == "token=%2A%2A%2A&x=1"
     assert "ann" not in kept(b"payload=%7B%22email%22%3A%22ann%22%7D", "email", form).text
     assert kept(b"a=1&b=2", "c", form).text == "a=1&b=2"
+    for name in ("customer.email", "customer%5Bemail%5D", "customer[email]"):
+        assert "ann" not in kept(f"{name}=ann&x=1".encode(), "customer.email", form).text
+        assert "ann" not in kept(f"{name}=ann&x=1".encode(), "*.email", form).text
+        assert "ann" in kept(f"{name}=ann&x=1".encode(), "email", form).text
     assert kept(b"payload=%7Bbroken", "email", form).note == Notes.UNMASKABLE
 
 
@@ -126,7 +130,7 @@ def test_of_the_headers_those_on_the_list_are_kept():
 
     found = dict(Keeping(1).headers(headers))
 
-    assert found == {"content-type": JSON, "x-github-event": "push", "user-agent": "y" * 512}
+    assert found == {"content-type": JSON, "x-github-event": "push", "user-agent": "y" * 2000}
 
 
 @pytest.mark.parametrize("before", [MAX_BODY_BYTES - 30, MAX_BODY_BYTES - 5, MAX_BODY_BYTES - 1, MAX_BODY_BYTES])
@@ -135,3 +139,25 @@ def test_a_secret_at_the_cut_is_masked_whole(before):
 
     assert "s3c" not in found.text
     assert len(found.text) <= MAX_BODY_BYTES
+
+
+@pytest.mark.parametrize("deep", [300, 990, 1020])
+@pytest.mark.parametrize("shape", [(b"[", b"]"), (b'{"b":', b"}")])
+def test_of_a_body_that_is_nested_deeper_than_can_be_masked_nothing_is_kept_and_nothing_fails(deep, shape):
+    opens, closes = shape
+    body = kept(opens * deep + b'{"a": "x"}' + closes * deep, "a" if opens == b"[" else ".".join("b" * deep) + ".a")
+
+    assert (body.text, body.note, body.whole) == ("", Notes.UNMASKABLE, False)
+
+
+@pytest.mark.parametrize(
+    ("body", "content_type"),
+    [
+        (b'{"a": "x", "b": "%s"}' % (b"y" * MAX_MASKED_BYTES), JSON),
+        (b"a=x&" + b"b=y&" * 10_000, "application/x-www-form-urlencoded"),
+        (b"[" * 990 + b'{"a": "x"}' + b"]" * 990, JSON),
+    ],
+)
+def test_what_is_masked_in_a_body_that_nobody_looks_through_is_not_known(body, content_type):
+    assert kept(body, "a", content_type).masked is None
+    assert Keeping(10, (("a",),)).hidden(body.decode(), content_type) is None
