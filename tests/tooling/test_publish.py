@@ -87,5 +87,5 @@ def test_of_a_batch_the_record_that_was_refused_is_named():
     error = TooLarge("The record is above the limit of the client (message.max.bytes).")
     error.index = 1
 
-    with pytest.raises(TooLarge, match="^Record 2 of the batch: The record is above"):
+    with pytest.raises(TooLarge, match="Record 2 of the batch: The record is above"):
         call(Registry(error), message="[1, 2, 3]", format="batch")
