@@ -45,8 +45,8 @@ def entries_of(outcome: Outcome, keeping: Keeping, next_id: Callable[[], str], *
 def _entry(outcome: Outcome, taken: Taken | None, keeping: Keeping, entry_id: str, missed: int) -> Entry:
     inbound, error = outcome.inbound or _NOTHING, outcome.error
     # Who is not verified may have taken one sender's secret for another one's.
-    rejected = outcome.verdict is Verdict.REJECTED
-    secrets = keeping.every_secret if rejected else keeping.secrets_of(outcome.source)
+    unverified = outcome.verdict is not Verdict.VERIFIED and outcome.verdict is not Verdict.OWN
+    secrets = keeping.every_secret if unverified else keeping.secrets_of(outcome.source)
     event, record, delivery = (taken.event, taken.record, taken.delivery) if taken else (None, None, None)
     content_type = event.content_type if event else inbound.header("content-type")
     body = keeping.body(_value(outcome, inbound, record), content_type, secrets)

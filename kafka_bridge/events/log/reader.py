@@ -1,6 +1,6 @@
 """Looks at the log: what all writers have written, and what waits for being written. Pure but for its ports.
 
-What is read is not kept, apart from a bounded number of segments without their bodies: a segment never changes.
+What is read is not kept, apart from a bounded number of segments without bodies and headers: a segment never changes.
 """
 
 from collections import OrderedDict
@@ -18,7 +18,7 @@ from kafka_bridge.events.log.writers import Writers
 
 # So many entries older than the cursor are looked through for one page: nothing else runs meanwhile.
 SCAN: Final = 5_000
-# Of segments that were read, without bodies.
+# Of segments that were read, without bodies and headers.
 CACHE_BYTES: Final = 16 * 1024 * 1024
 # What an entry takes in memory besides its texts.
 ENTRY_BYTES: Final = 700
@@ -30,7 +30,7 @@ _NOT_READ: Final = "the log cannot be read: {}"
 
 
 class Cache:
-    """Segments that were read, without their bodies; of all endpoints."""
+    """Segments that were read, without bodies and headers; of all endpoints."""
 
     def __init__(self, max_bytes: int = CACHE_BYTES) -> None:
         self._max_bytes = max_bytes
@@ -118,7 +118,7 @@ class Reader:
         return seen
 
     def _look(self, log: EventLog, store: Store, below: str) -> tuple[_Seen, bool]:
-        found = {entry.id: entry._replace(body="") for entry in log.pending.entries}
+        found = {entry.id: _brief(entry) for entry in log.pending.entries}
         older, newer, floor, trouble, vanished = 0, 0, "", "", False
         try:
             self._find_others(log, store)
@@ -150,8 +150,8 @@ class Reader:
         if known is not None:
             return known, False
         value = store.get(key)
-        found = tuple(entry._replace(body="") for entry in decode(value).entries()) if value is not None else ()
-        texts = sum(len(entry.reason) + len(entry.path) + len(entry.key) for entry in found)
+        found = tuple(_brief(entry) for entry in decode(value).entries()) if value is not None else ()
+        texts = sum(map(_texts_of, found))
         self._cache.put(key, found, texts + (len(found) + 1) * ENTRY_BYTES)
         return found, value is None
 
@@ -206,6 +206,16 @@ class Reader:
             _run(shelf.load())
             found.append(shelf)
         log.others, log.others_at = found, now
+
+
+def _brief(entry: Entry) -> Entry:
+    """What a list needs of it: the rest of a thousand events may take as much as all else in the process."""
+    return entry._replace(body="", headers=(), attributes="")
+
+
+def _texts_of(entry: Entry) -> int:
+    """The characters of those texts that a sender may make long."""
+    return sum(map(len, (entry.event_id, entry.event_type, entry.reason, entry.path, entry.key, entry.content_type)))
 
 
 def _run(steps: Steps) -> None:
