@@ -8,7 +8,7 @@ from kafka_bridge.clock import Clock
 from kafka_bridge.errors import TooLarge, Unroutable
 from kafka_bridge.events.record import Delivery
 from kafka_bridge.tooling.call import ToolCall
-from kafka_bridge.tooling.credentials import read_target
+from kafka_bridge.tooling.credentials import Targets
 from kafka_bridge.tooling.messages import Message, results
 from kafka_bridge.tooling.order import Order, read_order
 from kafka_bridge.tooling.overrides import overridden
@@ -26,12 +26,13 @@ class Publish:
     def __init__(self, registry: ProducerRegistry, clock: Clock) -> None:
         self._registry = registry
         self._clock = clock
+        self._targets = Targets()
 
     def __call__(self, call: ToolCall) -> Iterator[Message]:
         order = read_order(call.parameters)
         saved = overridden(call.saved, call.parameters)
         call.parameters.check()
-        cluster = read_target(saved)
+        cluster = self._targets.of(saved)
         began = self._clock.monotonic()
         try:
             deliveries = self._registry.lease(cluster).send_all(order.records, timeout_s=SEND_S)

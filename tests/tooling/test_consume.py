@@ -1,5 +1,7 @@
 """The tool `consume`, on topics in memory: what it gives, where it begins and ends, what it leaves behind."""
 
+from contextlib import contextmanager
+
 import pytest
 
 from kafka_bridge.errors import Cause, Fenced, Malformed, NotFound, Unavailable, Unreadable
@@ -237,6 +239,33 @@ def test_a_call_that_fails_commits_nothing(bench, shelf):
 
     assert bench.readers[-1].closed
     assert shelf.commits == []
+
+
+def test_whoever_has_gone_commits_nothing(bench, shelf):
+    class Gone(Errands):
+        @contextmanager
+        def running(self, task):
+            with super().running(lambda errand: setattr(errand, "stopped", True) or task(errand)) as errand:
+                yield errand
+
+    loop = Quick()
+    tool = Consume(bench._make, Gone(loop), loop=loop, clock=running_clock())
+    parameters = {"topics": "orders", "group_id": "g", "commit": True}
+    first, *_ = tool(ToolCall(SAVED, Parameters(parameters)))
+
+    assert first.value["committed"] is False
+    assert shelf.commits == []
+
+
+def test_a_call_is_over_before_the_platform_ends_it(bench):
+    loop = Quick()
+    clock = running_clock()
+    tool = Consume(bench._make, Errands(loop), loop=loop, clock=clock, most_s=2)
+    began = clock.monotonic()
+    first, *_ = tool(ToolCall(SAVED, Parameters({"topics": "orders", "from": "latest", "max_seconds": 240})))
+
+    assert first.value["reason"] == "max_seconds"
+    assert clock.monotonic() - began < 10
 
 
 def test_a_group_that_is_being_balanced_has_not_committed_and_the_text_says_what_follows(bench, shelf):
