@@ -194,11 +194,18 @@ def _toolbox(registry: ProducerRegistry, ca_file: str, *, loop: GeventLoop, cloc
         return KafkaAdmin(config.admin_properties(cluster, ca_file=ca_file))
 
     errands = Errands(loop)
+    most_s = longest_s(os.environ)
     tools: dict[str, Tool] = {
         "publish": Publish(registry, clock),
-        "consume": ConsumeTool(make_reader, errands, loop=loop, clock=clock),
+        "consume": ConsumeTool(make_reader, errands, loop=loop, clock=clock, most_s=most_s),
         "wait_for_event": WaitForEvent(
-            make_reader, registry, errands, loop=loop, clock=clock, new_id=lambda: str(uuid.uuid4())
+            make_reader,
+            registry,
+            errands,
+            loop=loop,
+            clock=clock,
+            new_id=lambda: str(uuid.uuid4()),
+            most_s=most_s,
         ),
         "list_topics": ListTopics(make_reader, errands, loop=loop, clock=clock),
         "create_topic": CreateTopic(make_admin, errands, clock),
@@ -206,7 +213,7 @@ def _toolbox(registry: ProducerRegistry, ca_file: str, *, loop: GeventLoop, cloc
             registry,
             Connector(ca_file),
             World(loop, clock, random.random, lambda: str(uuid.uuid4())),
-            most_s=longest_s(os.environ),
+            most_s=most_s,
         ),
     }
     return Toolbox(tools, Validate(make_reader, errands, clock))

@@ -217,7 +217,7 @@ def test_the_position_is_taken_before_the_request_is_published(bench):
         ({"message": "x"}, "publish_topic: missing"),
         ({"publish_topic": "requests"}, "message: missing"),
         ({"publish_topic": "requests", "message": "[1]", "format": "batch"}, "format: must be one of text, json"),
-        ({"timeout": 251}, "timeout:"),
+        ({"timeout": 241}, "timeout:"),
         ({"on_timeout": "perhaps"}, "on_timeout:"),
         ({"filter": "nonsense"}, "filter:"),
     ],
