@@ -12,9 +12,7 @@ from kafka_bridge.events.log.entry import RUNS, Entry
 from kafka_bridge.events.log.log import EventLog
 from kafka_bridge.events.log.query import Filter, Page, Row, joined, page_of
 from kafka_bridge.events.log.segments import Ref, decode
-from kafka_bridge.events.log.shelf import Shelf, Steps
 from kafka_bridge.events.log.store import StorageFailed, Store
-from kafka_bridge.events.log.writers import Writers
 
 # So many entries older than the cursor are looked through for one page: nothing else runs meanwhile.
 SCAN: Final = 5_000
@@ -22,8 +20,6 @@ SCAN: Final = 5_000
 CACHE_BYTES: Final = 16 * 1024 * 1024
 # What an entry takes in memory besides its texts.
 ENTRY_BYTES: Final = 700
-# What other processes write is looked for this often.
-OTHERS_S: Final = 2.0
 # While a look goes on others put segments together and delete them. So often it begins anew.
 LOOKS: Final = 3
 _NOT_READ: Final = "the log cannot be read: {}"
@@ -114,14 +110,14 @@ class Reader:
             if not vanished:
                 break
             # Another process has put segments together meanwhile: their rows are in a new one.
-            log.others = None
+            log.others.again()
         return seen
 
     def _look(self, log: EventLog, store: Store, below: str) -> tuple[_Seen, bool]:
         found = {entry.id: _brief(entry) for entry in log.pending.entries}
         older, newer, floor, trouble, vanished = 0, 0, "", "", False
         try:
-            self._find_others(log, store)
+            log.others.find(store)
         except StorageFailed as failed:
             # What is known may still be read.
             trouble = _NOT_READ.format(failed)
@@ -160,14 +156,14 @@ class Reader:
         for _ in range(LOOKS) if missing else ():
             if not self._gather(log, store, missing, found):
                 break
-            log.others = None
+            log.others.again()
         return found
 
     def _gather(self, log: EventLog, store: Store, missing: set[str], found: dict[str, Entry]) -> bool:
         """Look for what is missing; whether it is worth while to look again. Raises StorageFailed."""
         failure: StorageFailed | None = None
         try:
-            self._find_others(log, store)
+            log.others.find(store)
         except StorageFailed as failed:
             failure = failed
         vanished = False
@@ -187,25 +183,8 @@ class Reader:
 
     def _refs(self, log: EventLog) -> Sequence[Ref]:
         """All segments that are known, the newest first."""
-        refs = {ref.place: ref for shelf in (log.shelf, *(log.others or ())) for ref in shelf.everything}
+        refs = {ref.place: ref for ref in (*log.others.refs, *log.shelf.everything)}
         return sorted(refs.values(), key=lambda ref: ref.last, reverse=True)
-
-    def _find_others(self, log: EventLog, store: Store) -> None:
-        """What other processes have written. Raises StorageFailed."""
-        now = self._clock.monotonic()
-        if log.others is not None and now - log.others_at <= OTHERS_S:
-            return
-        # Not the log's own list: a commit may be waiting in the middle of it.
-        writers = Writers(log.keys, lambda: log.shelf.writer, self._clock)
-        writers.store = store
-        _run(writers.read())
-        found = []
-        for writer in writers.others:
-            shelf = Shelf(log.keys, writer)
-            shelf.store = store
-            _run(shelf.load())
-            found.append(shelf)
-        log.others, log.others_at = found, now
 
 
 def _brief(entry: Entry) -> Entry:
@@ -216,11 +195,6 @@ def _brief(entry: Entry) -> Entry:
 def _texts_of(entry: Entry) -> int:
     """The characters of those texts that a sender may make long."""
     return sum(map(len, (entry.event_id, entry.event_type, entry.reason, entry.path, entry.key, entry.content_type)))
-
-
-def _run(steps: Steps) -> None:
-    for _ in steps:
-        pass
 
 
 def rows_end_before(cursor: str, since: float) -> bool:

@@ -139,7 +139,7 @@ def test_what_another_process_writes_appears_soon():
 
 def test_a_store_that_fails_is_told_and_what_waits_is_shown():
     one = filled(5)
-    one.log.others = None
+    one.log.others.again()
     one.add(6)
     one.store.fate = lambda _operation: "hung"
 
