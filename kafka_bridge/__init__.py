@@ -107,10 +107,14 @@ One line per module, lowest first; each imports only from lines above it (`tests
     dify.{meter,metrics}            counts outcomes and runs; the numbers in Prometheus' words
     dify.tools                      the tools by name, and their error boundary
     dify.{runs,recorder}            runs while a request is open; feeds the event log
+    dify.{course,places}            when a resident consumer goes on; which of many may be at work
     dify.shared                     what all parts share
     dify.{consumers,events}         the endpoints' members of groups; looks at the event log
+    dify.{visits,hosting}           calls of the plugin to itself; whether the runtime can host that
+    dify.{loopback,resident}        how it calls itself; the loop that opens an endpoint's windows
+    dify.residents                  whose resident consumers there are
     dify.{consume,afterrun}         one window, or records that are brought; runs within a sender's request
-    dify.{consumer,resend,stream}   looks at a member; sends events again; events as they are made
+    dify.{consumer,resend,stream}   looks at consumers; sends events again; events as they are made
     dify.{replay,measures}          what is asked to be sent again; the numbers of one endpoint
     dify.{webhooks,health}          deliveries; readiness
     dify.{signin,trial,dashboard}   the API token for a cookie; test events; the pages

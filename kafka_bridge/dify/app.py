@@ -19,7 +19,7 @@ from kafka_bridge.dify.hooks import Hooks
 from kafka_bridge.dify.shared import share
 from kafka_bridge.dify.webhooks import Webhooks
 from kafka_bridge.events.outcome import Outcome
-from kafka_bridge.http import Outbound
+from kafka_bridge.http import Answer, Outbound
 from kafka_bridge.ingress.dedupe import Dedupe
 from kafka_bridge.ingress.outside import Outside
 from kafka_bridge.web import fetch
@@ -44,7 +44,7 @@ class Runtime:
             clock=shared.clock,
             metrics=shared.metrics,
         )
-        self._deliver = shared.events.around(self._webhooks.deliver)
+        self._recorded = shared.events.around(self._webhooks.deliver)
 
     # What webhooks do not need is loaded by whoever needs it first: without it a process is ready sooner, and smaller.
 
@@ -59,6 +59,12 @@ class Runtime:
         from kafka_bridge.dify.toolbox import SdkTools  # noqa: PLC0415 - see above
 
         return SdkTools(self._shared)
+
+    def _deliver(self, call: Call) -> Answer:
+        # The first request of any kind starts a resident consumer, and each brings the settings as they are now.
+        if call.hook.settings.consume.resident or "_management" in vars(self):
+            self._management.residents.see(call)
+        return self._recorded(call)
 
     def _run_after(self, call: Call, outcome: Outcome) -> Outbound:
         return self._management.after_run.answer(call, outcome)

@@ -17,9 +17,11 @@ from kafka_bridge.dify.consumers import Consumers
 from kafka_bridge.dify.dashboard import Dashboard
 from kafka_bridge.dify.events import Events
 from kafka_bridge.dify.health import Health
+from kafka_bridge.dify.hosting import hosting_of
 from kafka_bridge.dify.measures import Measures
 from kafka_bridge.dify.replay import Replay
 from kafka_bridge.dify.resend import Resend
+from kafka_bridge.dify.residents import Residents
 from kafka_bridge.dify.routes import Routes
 from kafka_bridge.dify.runs import Runs
 from kafka_bridge.dify.sessions import Sessions
@@ -27,6 +29,7 @@ from kafka_bridge.dify.shared import Shared
 from kafka_bridge.dify.signin import SignIn
 from kafka_bridge.dify.stream import Stream, lasts_s
 from kafka_bridge.dify.trial import Trial
+from kafka_bridge.dify.visits import Visits
 from kafka_bridge.dify.webhooks import Webhooks
 from kafka_bridge.dispatch.plan import Plan
 from kafka_bridge.dispatch.slots import Slots
@@ -35,17 +38,21 @@ from kafka_bridge.settings.cluster import Cluster
 
 
 class Management:
-    """`dispatch` answers whatever is no delivery; `after_run` runs the app for an event that was just written."""
+    """`dispatch` answers whatever is no delivery; `after_run` runs the app for an event that was just written.
+
+    `residents` want to see deliveries, too.
+    """
 
     def __init__(self, shared: Shared, webhooks: Webhooks) -> None:
         clock, loop, events, registry = shared.clock, shared.loop, shared.events, shared.registry
         slots = Slots(max_runs(os.environ), loop)
         runs = Runs(Apps(loop, clock), slots, shared.recorder, loop=loop, clock=clock, keep_up=events.keep_up)
-        consumers = _consumers(shared)
+        consumers, visits = _consumers(shared), Visits()
+        self.residents = _residents(shared, consumers, visits)
         self.after_run = AfterRun(runs, clock)
         self.sessions = Sessions(clock)
         looks = Events(events, Reader(Cache(), clock))
-        consumer = ConsumerState(consumers)
+        consumer = ConsumerState(consumers, self.residents)
         health = Health(registry, events, consumer)
         sign_in = SignIn(pages := Pages(), self.sessions, clock)
         dashboard = Dashboard(pages, sign_in, looks, health, clock=clock, consumer=consumer)
@@ -54,7 +61,7 @@ class Management:
         routes = Routes(
             webhooks,
             health,
-            Consume(consumers, runs, clock),
+            Consume(consumers, runs, visits, clock),
             looks,
             replay=Replay(looks, resend),
             stream=stream,
@@ -67,7 +74,7 @@ class Management:
             trial=Trial(webhooks, shared.recorder, events, clock),
             recorded=events.around,
         )
-        self.dispatch = dashboard.around(routes.dispatch)
+        self.dispatch = self.residents.around(dashboard.around(routes.dispatch))
 
 
 def _consumers(shared: Shared) -> Consumers:
@@ -82,6 +89,13 @@ def _consumers(shared: Shared) -> Consumers:
         clock=shared.clock,
         random=random.random,
     )
+
+
+def _residents(shared: Shared, consumers: Consumers, visits: Visits) -> Residents:
+    hosting = hosting_of(os.environ)
+    for warning in hosting.warnings:
+        logging.getLogger(__name__).warning("%s", warning)
+    return Residents(consumers, visits, hosting, loop=shared.loop, clock=shared.clock, random=random.random)
 
 
 # Ten blocking runs stop a default Dify, webhooks included: of all endpoints together no more than these.

@@ -28,8 +28,6 @@ type Methods = Mapping[str, Handler]
 
 # Paths for people and scripts: they ask for the token before anything else, also before saying what is not there.
 MANAGEMENT = (
-    ("/consumer/start", ("POST",)),
-    ("/consumer/stop", ("POST",)),
     ("/dead-letters", ("GET",)),
     ("/dead-letters/redrive", ("POST",)),
 )
@@ -74,6 +72,8 @@ class Routes:
         rules.append(_rule("/stream", {"GET": stream.show}))
         rules.append(_rule("/metrics", {"GET": measures.show}))
         rules.append(_rule("/consumer", {"GET": consumer.show}))
+        rules.append(_rule("/consumer/start", {"POST": consumer.start}))
+        rules.append(_rule("/consumer/stop", {"POST": consumer.stop}))
         rules += [_rule(path, dict.fromkeys(methods, not_built)) for path, methods in MANAGEMENT]
         self._map = Map([rule for group in rules for rule in group], strict_slashes=False, merge_slashes=False).bind("")
 

@@ -26,13 +26,14 @@ from kafka_bridge.dify.sessions import Sessions
 from kafka_bridge.dify.signin import SignIn
 from kafka_bridge.dify.stream import Stream
 from kafka_bridge.dify.trial import Trial
+from kafka_bridge.dify.visits import Visits
 from kafka_bridge.dify.webhooks import Webhooks
 from kafka_bridge.dispatch.slots import Slots
 from kafka_bridge.events.outcome import Recorders
 from kafka_bridge.http import Inbound
 from kafka_bridge.ingress.dedupe import Dedupe
 from kafka_bridge.metrics import Metrics
-from tests.stand_ins import Disk, NoWaiter, Registry, Ticking, event_log, saved
+from tests.stand_ins import Disk, NoWaiter, Registry, Ticking, event_log, residents, saved
 
 TOKEN = "not-a-real-token"
 ACCEPT = "text/html,application/xhtml+xml,*/*;q=0.8"
@@ -64,7 +65,7 @@ class Endpoint:
         consumers = Consumers(lambda *_: None, self.registry, journal, loop=loop, clock=clock, random=lambda: 0.5)
         dedupe, after = Dedupe(waiter=NoWaiter), AfterRun(runs, clock).answer
         webhooks = Webhooks(self.registry, dedupe, after, journal=journal, recorder=recorder, clock=clock)
-        health = Health(self.registry, self.recorder, member := ConsumerState(consumers))
+        health = Health(self.registry, self.recorder, member := ConsumerState(consumers, residents()))
         stream = Stream(self.recorder, loop=loop, clock=clock)
         resend = Resend(self.events, self.recorder, self.registry, runs, clock=clock)
         sign_in = SignIn(pages := the_pages(), self.sessions, clock)
@@ -74,7 +75,7 @@ class Endpoint:
         self.table = Routes(
             webhooks,
             health,
-            Consume(consumers, runs, clock),
+            Consume(consumers, runs, Visits(), clock),
             self.events,
             replay=Replay(self.events, resend),
             stream=stream,

@@ -28,8 +28,6 @@ PUBLIC = {
     "/health": {"GET", "HEAD"},
 }
 MANAGED = {
-    "/consumer/start": {"POST"},
-    "/consumer/stop": {"POST"},
     "/dead-letters": {"GET", "HEAD"},
     "/dead-letters/redrive": {"POST"},
 }
@@ -42,6 +40,8 @@ LOOKING = {
     "/stream": {"GET", "HEAD"},
     "/metrics": {"GET", "HEAD"},
     "/consumer": {"GET", "HEAD"},
+    "/consumer/start": {"POST"},
+    "/consumer/stop": {"POST"},
 }
 # With the token they say that no app is chosen.
 # `test_signin.py` and `test_trial.py` have what they answer.
