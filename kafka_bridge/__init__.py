@@ -6,6 +6,7 @@ One line per module, lowest first; each imports only from lines above it (`tests
     http, clock, ratelimit          the words everybody uses
     incidents                       what is said of a defect
     documents, placeholders         what stands where in JSON; texts with placeholders
+    moments                         times as people write them
     events.record                   what a Kafka record is
     settings.{secret,table}         a text that must not be seen; names, labels and defaults of the settings
     settings.reader                 reads the platform's mapping, collects what is wrong
@@ -30,6 +31,8 @@ One line per module, lowest first; each imports only from lines above it (`tests
     dispatch.{deadletter,results}   the records that a run leaves behind
     dispatch.{attempt,window}       one run of an app; what a driver allows
     dispatch.trouble                why nothing can be read
+    dispatch.{letter,progress}      a dead letter, read; which of them are done, as a note
+    dispatch.cursor                 where in many partitions somebody is
     ingress.{content,xmltree}       what is in a request; XML of senders that are not verified yet
     ingress.{patterns,templates}    names with a star; topics and keys with placeholders
     ingress.{keys,canonical}        what a signature is checked with; what is signed besides the body
@@ -47,12 +50,18 @@ One line per module, lowest first; each imports only from lines above it (`tests
     dispatch.plan                   what is consumed and how, compiled from its settings
     ingress.source                  one sender, compiled from its settings
     ingress.receive                 one request in, one Outcome out
+    dispatch.{redrive,asking}       which dead letters go where, and what became of them; who asks for what
+    dispatch.shown                  a dead letter as it is shown
     broker.{loops,greenlets,trust}  greenlets or threads; whose certificates are trusted
     broker.kafka                    the ports on confluent_kafka
     broker.{pump,batch,bridge}      a native thread per producer; what one caller has sent; one wake-up per report
     dispatch.{slots,gate}           how many runs at once; where a driver waits
     dispatch.{desk,member}          what a consumer tells; the thread that owns it
     dispatch.{news,writer}          the dispatcher's log lines; writes results and dead letters
+    broker.aside                    what blocks, beside whoever waits for it
+    dispatch.{memory,reading}       what is remembered of dead letters; reads parts of partitions
+    dispatch.{delivering,redriver}  sends dead letters where they go; goes through all of them
+    dispatch.listing                a page of dead letters
     dispatch.worker                 carries out what the engine decides
     broker.registry                 who shares a producer
     web                             what a proof fetches from outside
@@ -70,6 +79,7 @@ One line per module, lowest first; each imports only from lines above it (`tests
     dify.{call,journal}             one request to an endpoint; the log lines
     dify.{runs,recorder}            runs while a request is open; feeds the event log
     dify.{consumers,events}         the endpoints' members of groups; looks at the event log
+    dify.{letters,deadletters}      dead letters of an endpoint; their handlers
     dify.{consume,afterrun}         one window, or records that are brought; runs within a sender's request
     dify.{webhooks,health,routes}   the handlers, and the table of paths
     dify.http                       the platform's request and answer; the error boundary

@@ -15,7 +15,7 @@ PACKAGE = "kafka_bridge"
 # Lowest first. A module imports only from lines above its own; siblings on a line do not import one another.
 LAYERS = [
     "errors",
-    "http clock ratelimit incidents documents placeholders",
+    "http clock ratelimit incidents documents placeholders moments",
     "events.record",
     "settings.secret settings.table settings.pem",
     "settings.reader",
@@ -39,7 +39,7 @@ LAYERS = [
     "dispatch.flow",
     "dispatch.engine",
     "dispatch.inputs dispatch.verdicts dispatch.deadletter dispatch.results",
-    "dispatch.attempt dispatch.window dispatch.trouble",
+    "dispatch.attempt dispatch.window dispatch.trouble dispatch.letter dispatch.progress dispatch.cursor",
     "ingress.content ingress.patterns ingress.xmltree ingress.keys ingress.dedupe",
     "ingress.canonical ingress.templates ingress.items ingress.publish ingress.outside",
     "ingress.signatures ingress.tokens ingress.routing ingress.handshakes ingress.certificates",
@@ -51,13 +51,16 @@ LAYERS = [
     "ingress.options",
     "broker.ports broker.causes broker.config",
     "ingress.source dispatch.plan dispatch.pushed",
-    "ingress.receive",
+    "ingress.receive dispatch.redrive",
+    "dispatch.asking dispatch.shown",
     "broker.loops broker.trust",
-    "broker.pump broker.greenlets broker.batch dispatch.desk",
+    "broker.pump broker.greenlets broker.batch broker.aside dispatch.desk",
     "broker.bridge dispatch.gate dispatch.slots dispatch.member dispatch.news dispatch.writer",
-    "dispatch.worker",
+    "dispatch.memory dispatch.reading dispatch.delivering",
+    "dispatch.worker dispatch.listing dispatch.redriver",
     "broker.registry broker.kafka.partitions broker.kafka.translate",
     "broker.kafka.admin broker.kafka.consumer broker.kafka.producer",
+    "broker.kafka.scanner",
     "web service flows",
     "standalone.variables standalone.tally standalone.logs standalone.signals standalone.publishing standalone.produce",
     "standalone.flags standalone.options standalone.apps standalone.look",
@@ -66,21 +69,21 @@ LAYERS = [
     "dify.hooks dify.storage dify.sessions dify.apps dify.caller",
     "dify.call dify.journal",
     "dify.runs dify.recorder",
-    "dify.consumers dify.events",
+    "dify.consumers dify.events dify.letters",
     "dify.consume",
-    "dify.afterrun",
+    "dify.afterrun dify.deadletters",
     "dify.http dify.webhooks dify.health",
     "dify.routes",
     "dify.app",
 ]
 # Modules that may do I/O, hold locks, know the time. All others say that they are pure.
 EDGES = {
-    "broker": "batch bridge greenlets loops pump registry trust",
-    "broker.kafka": "admin consumer partitions producer translate",
-    "dispatch": "desk gate member news slots worker writer",
+    "broker": "aside batch bridge greenlets loops pump registry trust",
+    "broker.kafka": "admin consumer partitions producer scanner translate",
+    "dispatch": "delivering desk gate listing member memory news reading redriver slots worker writer",
     "standalone": "apps flags http life logs look metrics produce progress publishing signals tally",
-    "dify": "afterrun app apps call caller consume consumers events health hooks http journal recorder routes runs"
-    " sessions storage webhooks",
+    "dify": "afterrun app apps call caller consume consumers deadletters events health hooks http journal letters"
+    " recorder routes runs sessions storage webhooks",
 }
 NOT_PURE = sorted(
     [

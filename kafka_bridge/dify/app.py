@@ -18,6 +18,7 @@ from kafka_bridge.broker.bridge import Connection
 from kafka_bridge.broker.greenlets import GeventLoop
 from kafka_bridge.broker.kafka.consumer import KafkaConsumer
 from kafka_bridge.broker.kafka.producer import KafkaProducer
+from kafka_bridge.broker.kafka.scanner import KafkaScanner
 from kafka_bridge.broker.registry import ProducerRegistry
 from kafka_bridge.broker.trust import default_ca_file
 from kafka_bridge.clock import Clock
@@ -26,10 +27,12 @@ from kafka_bridge.dify.afterrun import AfterRun
 from kafka_bridge.dify.apps import Apps
 from kafka_bridge.dify.consume import Consume
 from kafka_bridge.dify.consumers import Consumers
+from kafka_bridge.dify.deadletters import DeadLetters
 from kafka_bridge.dify.events import Events
 from kafka_bridge.dify.health import Health
 from kafka_bridge.dify.hooks import Hooks
 from kafka_bridge.dify.journal import Journal
+from kafka_bridge.dify.letters import Letters
 from kafka_bridge.dify.recorder import EventRecorder
 from kafka_bridge.dify.routes import Routes
 from kafka_bridge.dify.runs import Runs
@@ -80,6 +83,15 @@ class Runtime:
             clock=clock,
             random=random.random,
         )
+        letters = Letters(
+            lambda cluster, group: KafkaScanner(config.consumer_properties(cluster, ca_file=ca_file, group_id=group)),
+            registry,
+            runs,
+            recorder,
+            loop=loop,
+            clock=clock,
+            name=lambda: secrets.token_hex(8),
+        )
         self._hooks = Hooks(outside=Outside(fetch, loop.waiter))
         dedupe = Dedupe(waiter=loop.waiter)
         webhooks = Webhooks(registry, dedupe, AfterRun(runs, clock), journal=journal, recorder=recorder, clock=clock)
@@ -90,6 +102,7 @@ class Runtime:
             Health(registry, events),
             Consume(consumers, runs, clock),
             Events(events, Reader(Cache(), clock)),
+            dead_letters=DeadLetters(letters),
             recorded=events.around,
         )
 

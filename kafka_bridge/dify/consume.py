@@ -149,6 +149,11 @@ def answer(ids: Sequence[str], results: Sequence[Ended], *, many: bool) -> Outbo
     each: list[dict[str, object]] = [{"id": event_id} for event_id in ids]
     tell(each, results)
     body: Mapping[str, object] = {"count": len(each), "records": each} if many else each[0] if each else {"count": 0}
+    return with_status(body, results)
+
+
+def with_status(body: Mapping[str, object], results: Sequence[Ended]) -> Outbound:
+    """What is told of runs, as an answer if all succeeded, else as a problem document of the worst."""
     endings = {ended.ending for ended in results}
     worst = next((ending for ending in _STATUS if ending in endings), Ending.DONE)
     if worst is Ending.DONE:

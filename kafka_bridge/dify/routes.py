@@ -11,6 +11,7 @@ from werkzeug.routing import Map, Rule
 
 from kafka_bridge.dify.call import Call, Handler
 from kafka_bridge.dify.consume import Consume
+from kafka_bridge.dify.deadletters import DeadLetters
 from kafka_bridge.dify.events import Events
 from kafka_bridge.dify.health import Health
 from kafka_bridge.dify.webhooks import Webhooks
@@ -27,8 +28,6 @@ MANAGEMENT = (
     ("/consumer", ("GET",)),
     ("/consumer/start", ("POST",)),
     ("/consumer/stop", ("POST",)),
-    ("/dead-letters", ("GET",)),
-    ("/dead-letters/redrive", ("POST",)),
     ("/events/<name>/replay", ("POST",)),
     ("/stream", ("GET",)),
     ("/metrics", ("GET",)),
@@ -45,6 +44,7 @@ class Routes:
         consume: Consume,
         events: Events,
         *,
+        dead_letters: DeadLetters,
         recorded: Callable[[Handler], Handler],
     ) -> None:
         """`recorded` is put around what makes entries in the event log."""
@@ -58,6 +58,8 @@ class Routes:
         rules.append(_rule("/dispatch", {"POST": recorded(consume.dispatch)}))
         rules.append(_rule("/events", {"GET": events.list}))
         rules.append(_rule("/events/<name>", {"GET": events.show}))
+        rules.append(_rule("/dead-letters", {"GET": dead_letters.list}))
+        rules.append(_rule("/dead-letters/redrive", {"POST": recorded(dead_letters.redrive)}))
         rules += [_rule(path, dict.fromkeys(methods, not_built)) for path, methods in MANAGEMENT]
         self._map = Map([rule for group in rules for rule in group], strict_slashes=False, merge_slashes=False).bind("")
 

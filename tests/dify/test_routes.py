@@ -10,9 +10,11 @@ from kafka_bridge.dify.apps import Apps
 from kafka_bridge.dify.call import Call
 from kafka_bridge.dify.consume import Consume
 from kafka_bridge.dify.consumers import Consumers
+from kafka_bridge.dify.deadletters import DeadLetters
 from kafka_bridge.dify.health import Health
 from kafka_bridge.dify.hooks import compile_hook
 from kafka_bridge.dify.journal import Journal
+from kafka_bridge.dify.letters import Letters
 from kafka_bridge.dify.routes import MANAGEMENT, Routes
 from kafka_bridge.dify.runs import Runs
 from kafka_bridge.dify.webhooks import Webhooks
@@ -44,8 +46,6 @@ MANAGED = {
     "/consumer": {"GET", "HEAD"},
     "/consumer/start": {"POST"},
     "/consumer/stop": {"POST"},
-    "/dead-letters": {"GET", "HEAD"},
-    "/dead-letters/redrive": {"POST"},
     "/events/e-1/replay": {"POST"},
     "/stream": {"GET", "HEAD"},
     "/metrics": {"GET", "HEAD"},
@@ -53,7 +53,9 @@ MANAGED = {
 # With the token they say that no app is chosen.
 LOOKING = {"/events": {"GET", "HEAD"}, "/events/e-1": {"GET", "HEAD"}}
 CONSUMING = {"/dispatch": {"POST"}, "/consume": {"POST"}}
-ROUTES = PUBLIC | MANAGED | CONSUMING | LOOKING
+# With it they say that nothing is consumed.
+LETTERS = {"/dead-letters": {"GET", "HEAD"}, "/dead-letters/redrive": {"POST"}}
+ROUTES = PUBLIC | MANAGED | CONSUMING | LOOKING | LETTERS
 
 
 REGISTRY = Registry()
@@ -66,6 +68,9 @@ TABLE = Routes(
     Health(REGISTRY, RECORDER),
     Consume(CONSUMERS, RUNS, CLOCK),
     EVENTS,
+    dead_letters=DeadLetters(
+        Letters(lambda *_: None, REGISTRY, RUNS, JOURNAL, loop=LOOP, clock=CLOCK, name=lambda: "1")
+    ),
     recorded=RECORDER.around,
 )
 
@@ -114,6 +119,16 @@ def test_a_consuming_path_asks_for_the_token_before_anything_else(path):
     assert isinstance(refusal("POST", path, token="wrong"), Unauthorized)
     assert isinstance(refusal("POST", path, hook=no_token), TokenNotConfigured)
     assert "App to run: missing." in str(refusal("POST", path, token=TOKEN))
+
+
+@pytest.mark.parametrize("path", LETTERS)
+def test_a_path_of_dead_letters_asks_for_the_token_before_anything_else(path):
+    no_token = compile_hook(saved())
+    for method in LETTERS[path]:
+        assert isinstance(refusal(method, path), Unauthorized)
+        assert isinstance(refusal(method, path, token="wrong"), Unauthorized)
+        assert isinstance(refusal(method, path, hook=no_token), TokenNotConfigured)
+        assert "Topics to consume: missing." in str(refusal(method, path, token=TOKEN))
 
 
 def test_no_path_is_routed_that_the_contract_does_not_have():
