@@ -22,6 +22,7 @@ One line per module, lowest first; each imports only from lines above it (`tests
     events.log.{query,document}     what a look asks for and gets; the same as JSON
     events.log.reader               how the log is read
     dispatch.{ended,task}           how a run ended; a received record on its way to being done
+    dispatch.units                  of records that are brought together, which wait for which
     dispatch.{offsets,shards}       the commit point of a partition; which record waits for which
     dispatch.{retry,breaker}        when a record is tried again; the circuit that an outage opens
     dispatch.{lane,board,flow}      one partition that is ours; where every task is; whose intake is paused
@@ -73,6 +74,8 @@ One line per module, lowest first; each imports only from lines above it (`tests
     standalone.http                 /health and /metrics
     standalone.{logs,signals}       its log lines; SIGTERM as something to wait for
     standalone.{publishing,produce}  what it writes to Kafka; the test producer
+    standalone.{orders,redrive}     which dead letters go back; the command that sends them
+    standalone.system               the machine's clock and files
     worker                          the stand-alone worker: entry point and composition
     dify.{hooks,apps,caller}        a configured endpoint; runs through a request's session; who waits for them
     dify.{storage,sessions}         storage through the session of a request; who is signed in

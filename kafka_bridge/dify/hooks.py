@@ -71,7 +71,7 @@ class Hook:
         return any(problem.part is Part.WEBHOOK for problem in self.problems)
 
     def consumption(self, *, topics: bool, app: bool = True) -> Plan:
-        """How records are run; `topics`: they come from Kafka; without `app` none is run now. Raises SettingsInvalid."""
+        """How records are run; `topics`: they come from Kafka; not `app`: none is run now. Raises SettingsInvalid."""
         problems = [str(problem) for problem in self.problems if problem.part is Part.CONSUME]
         if app and not self.settings.consume.app_id:
             problems.append(str(Problem("app", "missing")))

@@ -13,11 +13,11 @@ from kafka_bridge.clock import Clock
 from kafka_bridge.dispatch.ended import Ended, Ending
 from kafka_bridge.dispatch.payload import read
 from kafka_bridge.dispatch.plan import Plan
-from kafka_bridge.dispatch.pushed import units_of
 from kafka_bridge.dispatch.redrive import Fate, Parcel
 from kafka_bridge.dispatch.results import result
 from kafka_bridge.dispatch.task import size_bytes
 from kafka_bridge.dispatch.trouble import OF_TOPICS
+from kafka_bridge.dispatch.units import units_of
 from kafka_bridge.errors import BridgeError, Refused, Unavailable
 from kafka_bridge.events.record import Consumed, Delivery, Record
 
