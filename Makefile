@@ -1,21 +1,21 @@
 # Everything a newcomer runs. `make demo` needs nothing but make and a Python >= 3.12, wherever it is.
 .DEFAULT_GOAL := help
-.PHONY: help demo serve test soak lint format bench package clean
+.PHONY: help demo serve test soak lint format bench screenshots package clean
 
 VENV := .venv
 RUN := $(VENV)/bin/python
 ARGS ?=
 
 help: ## what there is
-	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
+	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
 
 $(VENV)/.ready: requirements.txt pyproject.toml devhost/bootstrap.sh
 	@sh devhost/bootstrap.sh $(VENV)
 
-# What only tests need: libraries of vendors, some of them large.
+# What only tests need: libraries of vendors, and what drives a browser; some of them large.
 $(VENV)/.vendors: $(VENV)/.ready
-	@echo "Installing the vendors' own libraries, to test against …"
-	@$(RUN) -m pip install --quiet --disable-pip-version-check --group vendors
+	@echo "Installing the vendors' own libraries, to test against, and Playwright …"
+	@$(RUN) -m pip install --quiet --disable-pip-version-check --group vendors --group browser
 	@touch $@
 
 demo: $(VENV)/.ready ## broker, plugin and host; real senders, records read back; stays up (ONCE=1: ends by itself)
@@ -41,6 +41,9 @@ format: $(VENV)/.ready ## put the code in form
 
 bench: $(VENV)/.ready ## the figures of docs/performance.md, each beside its peers
 	@$(RUN) -m bench $(ARGS)
+
+screenshots: $(VENV)/.vendors ## docs/images/*.png, from the running demo; needs chromium
+	@$(RUN) -m devhost screenshots $(ARGS)
 
 package: $(VENV)/.ready ## dist/kafka_bridge-<version>.difypkg
 	@$(RUN) -m devhost package $(ARGS)

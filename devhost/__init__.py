@@ -17,6 +17,7 @@
     broker      an embedded Kafka broker
     senders     signs like the vendors do, written apart from the plugin's table
     signing     signs as any row of the plugin's table says
+    browser     a headless Chromium, for who looks at pages
     verify      whether a captured request verifies, and why not
     demo, package   what these commands do
     cli, __main__   the commands, a module each

@@ -1,7 +1,8 @@
 """What a plugin may ask of Dify while its request is open: storage, apps, the app's form."""
 
 import binascii
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from contextlib import AbstractAsyncContextManager, nullcontext
 from dataclasses import dataclass
 from typing import Final
 
@@ -10,10 +11,24 @@ from devhost.apps import AppError, Apps
 from devhost.frames import Malformed, dehex
 from devhost.storage import Storage, StorageError
 
+_OPERATIONS: Final = ("get", "set", "del", "exist")
 _INVALID: Final = (
     "unmarshal backwards invoke request failed: error validating struct: "
     "Key: 'InvokeStorageRequest.{field}' Error:Field validation for '{field}' failed on the '{rule}' tag"
 )
+
+
+type AroundStorage = Callable[[str, str], AbstractAsyncContextManager[object]]
+"""Called with an operation (`get`, `set`, `del`, `exist`) and a key; what it gives is put around the call.
+
+It may wait, and raise StorageError, before the call or after it: so storage is as slow, as full or as dead as a test or
+a developer wants it.
+"""
+
+
+def undisturbed(_operation: str, _key: str) -> AbstractAsyncContextManager[object]:
+    """Storage that works."""
+    return nullcontext()
 
 
 class CallFailed(Exception):
@@ -58,10 +73,18 @@ def read_call(data: object) -> Call:
 class Calls:
     """Answers backwards invocations. `permissions` are those of the manifest."""
 
-    def __init__(self, storage: Storage, apps: Apps, permissions: Mapping[str, Mapping[str, object]]) -> None:
+    def __init__(
+        self,
+        storage: Storage,
+        apps: Apps,
+        permissions: Mapping[str, Mapping[str, object]],
+        *,
+        around_storage: AroundStorage = undisturbed,
+    ) -> None:
         self._storage = storage
         self._apps = apps
         self._permissions = permissions
+        self._around_storage = around_storage
 
     async def answer(self, call: Call) -> Reply:
         """What the plugin gets. Raises CallFailed."""
@@ -69,7 +92,7 @@ class Calls:
             match call.kind:
                 case "storage":
                     self._permit("storage")
-                    return Reply("struct", [self._store(call.request)])
+                    return Reply("struct", [await self._store(call.request)])
                 case "app":
                     self._permit("app")
                     return Reply("stream", await self._run(call.request))
@@ -85,11 +108,18 @@ class Calls:
         if not self._permissions.get(permission, {}).get("enabled"):
             raise CallFailed(f"permission denied, you need to enable {permission} access in plugin manifest")
 
-    def _store(self, request: Mapping[str, object]) -> dict[str, object]:
-        key = str(request.get("key") or "")
+    async def _store(self, request: Mapping[str, object]) -> dict[str, object]:
+        key, operation = str(request.get("key") or ""), str(request.get("opt"))
+        # What is not valid is refused before the store is asked.
         if not key:
             raise CallFailed(_INVALID.format(field="Key", rule="required"))
-        match request.get("opt"):
+        if operation not in _OPERATIONS:
+            raise CallFailed(_INVALID.format(field="Opt", rule="storage_opt"))
+        async with self._around_storage(operation, key):
+            return self._carry_out(operation, key, request)
+
+    def _carry_out(self, operation: str, key: str, request: Mapping[str, object]) -> dict[str, object]:
+        match operation:
             case "get":
                 return {"data": binascii.hexlify(self._storage.get(key)).decode()}
             case "set":
@@ -101,11 +131,9 @@ class Calls:
                 return {"data": "ok"}
             case "del":
                 return {"data": "ok", "deleted_num": self._storage.delete(key)}
-            case "exist":
+            case _:
                 exists = self._storage.exist(key)
                 return {"data": exists, "exist_num": int(exists)}
-            case _:
-                raise CallFailed(_INVALID.format(field="Opt", rule="storage_opt"))
 
     async def _run(self, request: Mapping[str, object]) -> list[dict[str, object]]:
         inputs = request.get("inputs")

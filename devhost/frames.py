@@ -117,6 +117,13 @@ def dehex(text: str) -> bytes:
         raise Malformed("encoding/hex: odd length hex string") from None
 
 
+def tool_message(data: object) -> Mapping[str, object]:
+    """The data of a `stream` message of a tool. Raises Malformed."""
+    if not isinstance(data, dict) or not isinstance(data.get("type", ""), str):
+        raise Malformed(_misfit(data, "value of type tool_entities.ToolResponseChunk"))
+    return data
+
+
 def endpoint_request(session_id: str, endpoint_id: str, raw_request: bytes, settings: Mapping[str, object]) -> bytes:
     """The line that hands a request to the plugin."""
     return _line(
@@ -133,8 +140,37 @@ def endpoint_request(session_id: str, endpoint_id: str, raw_request: bytes, sett
     )
 
 
+def tool_request(
+    session_id: str, provider: str, tool: str, parameters: Mapping[str, object], credentials: Mapping[str, object]
+) -> bytes:
+    """The line that calls a tool."""
+    data = {
+        "action": "invoke_tool",
+        "credential_type": "api-key",
+        "credentials": credentials,
+        "provider": provider,
+        "tool": tool,
+        "tool_parameters": parameters,
+        "type": "tool",
+        "user_id": "",
+    }
+    return _line(session_id, None, "request", data)
+
+
+def credentials_request(session_id: str, provider: str, credentials: Mapping[str, object]) -> bytes:
+    """The line that has credentials looked at before they are saved."""
+    data = {
+        "action": "validate_tool_credentials",
+        "credentials": credentials,
+        "provider": provider,
+        "type": "tool",
+        "user_id": "",
+    }
+    return _line(session_id, None, "request", data)
+
+
 def call_reply(
-    session_id: str, endpoint_id: str, request_id: str, event: str, *, message: str = "", data: object = None
+    session_id: str, endpoint_id: str | None, request_id: str, event: str, *, message: str = "", data: object = None
 ) -> bytes:
     """The line that answers a plugin's call: `event` is response, error or end."""
     return _line(
@@ -150,7 +186,7 @@ def call_reply(
     )
 
 
-def _line(session_id: str, endpoint_id: str, event: str, data: Mapping[str, object]) -> bytes:
+def _line(session_id: str, endpoint_id: str | None, event: str, data: Mapping[str, object]) -> bytes:
     return orjson.dumps(
         {
             "session_id": session_id,

@@ -14,13 +14,14 @@ import uvicorn
 
 from devhost.apps import App, Apps
 from devhost.broker import EmbeddedBroker
-from devhost.calls import Calls
+from devhost.calls import AroundStorage, Calls, undisturbed
 from devhost.gateway import Endpoint, Gateway, OnRequest
 from devhost.instance import OnLine
-from devhost.manifest import read_manifest
+from devhost.manifest import Tool, read_manifest
 from devhost.process import PluginProcess
 from devhost.storage import Accounting, Storage
 from devhost.timing import Timing
+from devhost.tools import Message, Tools
 
 REPOSITORY: Final = Path(__file__).resolve().parent.parent
 # As Go's HTTP server has it.
@@ -37,14 +38,16 @@ _APP_SETTING: Final = "app"
 class HostOptions:
     """What a host is made of. Port 0 is any free one; without `bootstrap` the broker is the embedded one.
 
-    The quota is the manifest's where that is smaller than the accounting's. `tells_canceled` is the process's.
+    The quota is the manifest's where that is smaller than the accounting's; a `Storage`, which hosts may share, has its
+    own and stays open. `tells_canceled` is the process's.
     """
 
     endpoints: Mapping[str, Mapping[str, object]]
     port: int = 0
     bootstrap: str = ""
     apps: Mapping[str, App] = field(default_factory=dict)
-    storage: Path | None = None
+    storage: Path | Storage | None = None
+    around_storage: AroundStorage = undisturbed
     accounting: Accounting = field(default_factory=Accounting)
     timing: Timing = field(default_factory=Timing)
     tells_canceled: bool = False
@@ -63,11 +66,10 @@ class Host:
         self._manifest = read_manifest(options.plugin)
         self._broker: EmbeddedBroker | None = None
         self.bootstrap = options.bootstrap
-        quota = min(options.accounting.quota_bytes, self._manifest.storage_bytes or options.accounting.quota_bytes)
-        accounting = replace(options.accounting, quota_bytes=quota)
-        self.storage = Storage(options.storage, accounting, plugin=self._manifest.plugin)
+        self.storage = options.storage if isinstance(options.storage, Storage) else self._make_storage(options.storage)
         self.plugin: PluginProcess
         self.gateway: Gateway
+        self.tools: Tools
         self.port = options.port
         self._server: uvicorn.Server
         self._serving: asyncio.Task[None] | None = None
@@ -77,6 +79,11 @@ class Host:
         """The names of the plugin's settings."""
         return self._manifest.settings
 
+    @property
+    def declared_tools(self) -> Mapping[str, Tool]:
+        """The plugin's tools, by name."""
+        return self._manifest.tools
+
     async def start(self) -> None:
         """Start all of it, and return when requests are served. Raises NotRunning, and OSError for a taken port."""
         options = self._options
@@ -84,19 +91,24 @@ class Host:
         # The port must be known before the plugin starts: it reads it from its environment.
         self.port = listener.getsockname()[1]
         try:
-            if any(self._lacks_broker(settings) for settings in options.endpoints.values()) and not self.bootstrap:
-                self._broker = EmbeddedBroker()
-                self.bootstrap = self._broker.bootstrap
+            if any(self._lacks_broker(settings) for settings in options.endpoints.values()):
+                self.need_broker()
             endpoints = {hook: self.endpoint(hook, settings) for hook, settings in options.endpoints.items()}
             self.plugin = PluginProcess(
                 options.plugin,
                 python=options.python,
                 environment={"INSTALL_METHOD": "local", "SERVER_PORT": str(self.port), **options.environment},
-                calls=Calls(self.storage, Apps(options.apps), self._manifest.permissions),
+                calls=Calls(
+                    self.storage,
+                    Apps(options.apps),
+                    self._manifest.permissions,
+                    around_storage=options.around_storage,
+                ),
                 on_line=options.on_line,
                 timing=options.timing,
                 tells_canceled=options.tells_canceled,
             )
+            self.tools = Tools(self.plugin, self._manifest)
             self.gateway = Gateway(self.plugin, endpoints, timing=options.timing, on_request=options.on_request)
             await self.plugin.start()
         except BaseException:
@@ -116,7 +128,8 @@ class Host:
                 connection.transport.abort()
             await self._serving
             await self.plugin.stop()
-        self.storage.close()
+        if self.storage is not self._options.storage:
+            self.storage.close()
         if self._broker is not None:
             self._broker.close()
 
@@ -126,6 +139,24 @@ class Host:
         if _APP_SETTING in self._manifest.settings and len(self._options.apps) == 1:
             defaults[_APP_SETTING] = {"app_id": next(iter(self._options.apps))}
         return Endpoint(hook, {**defaults, **settings})
+
+    def credentials(self, saved: Mapping[str, object]) -> Mapping[str, object]:
+        """The tools' credentials with these values; without servers they are for this host's broker."""
+        if _BROKER_SETTING not in self._manifest.credentials or _BROKER_SETTING in saved:
+            return saved
+        self.need_broker()
+        return {_BROKER_SETTING: self.bootstrap, **saved}
+
+    def need_broker(self) -> None:
+        """Start the embedded broker, unless there is one already."""
+        if not self.bootstrap:
+            self._broker = EmbeddedBroker()
+            self.bootstrap = self._broker.bootstrap
+
+    def _make_storage(self, path: Path | None) -> Storage:
+        accounting = self._options.accounting
+        quota = min(accounting.quota_bytes, self._manifest.storage_bytes or accounting.quota_bytes)
+        return Storage(path, replace(accounting, quota_bytes=quota), plugin=self._manifest.plugin)
 
     def _lacks_broker(self, settings: Mapping[str, object]) -> bool:
         return _BROKER_SETTING in self._manifest.settings and _BROKER_SETTING not in settings
@@ -215,6 +246,25 @@ class BackgroundHost:
     def url(self, hook: str) -> str:
         """The endpoint's URL, without a slash at the end."""
         return f"http://127.0.0.1:{self.host.port}/e/{hook}"
+
+    def tool(
+        self, name: str, parameters: Mapping[str, object], credentials: Mapping[str, object] | None = None
+    ) -> Iterator[Message]:
+        """What a tool says, as it says it. Raises NoTool, ToolFailed and NotRunning."""
+        messages = self.host.tools.call(name, parameters, self.host.credentials(credentials or {}))
+
+        async def following() -> Message | None:
+            return await anext(messages, None)
+
+        try:
+            while (message := self._call(following())) is not None:
+                yield message
+        finally:
+            self._call(messages.aclose())
+
+    def validate(self, credentials: Mapping[str, object]) -> None:
+        """Have the plugin look at the tools' credentials. Raises NoTool, ToolFailed and NotRunning."""
+        self._call(self.host.tools.validate(self.host.credentials(credentials)))
 
     def configure(self, hook: str, settings: Mapping[str, object]) -> None:
         """Save other settings for a hook, or add one."""

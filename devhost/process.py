@@ -8,16 +8,16 @@ import asyncio
 import contextlib
 import time
 import uuid
-from collections.abc import Coroutine, Mapping
+from collections.abc import Callable, Coroutine, Mapping
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from devhost import frames
 from devhost.calls import Call, CallFailed, Calls, read_call
 from devhost.instance import Gone, Instance, OnLine
-from devhost.streams import Answer
+from devhost.streams import Messages
 from devhost.timing import Timing
 
 START_TIMEOUT_S: Final = 60.0
@@ -36,9 +36,9 @@ class NotRunning(Exception):
 
 @dataclass(frozen=True, slots=True)
 class _Session:
-    endpoint_id: str
+    endpoint_id: str | None
     instance: Instance
-    answer: Answer
+    answer: Messages[Any]
     calls: dict[str, Call] = field(default_factory=dict)
     """Under way."""
 
@@ -110,13 +110,23 @@ class PluginProcess:
         if self._instance is not None:
             self._instance.kill()
 
-    async def invoke(self, endpoint_id: str, raw_request: bytes, settings: Mapping[str, object], answer: Answer) -> str:
-        """Hand over a request; what the plugin says goes into `answer`. Gives the session's id. Raises NotRunning.
+    async def invoke(
+        self, endpoint_id: str, raw_request: bytes, settings: Mapping[str, object], answer: Messages[Any]
+    ) -> str:
+        """Hand over a request to an endpoint. As `open`."""
 
-        A request whose `answer` is given up meanwhile is not handed over.
+        def line(session_id: str) -> bytes:
+            return frames.endpoint_request(session_id, endpoint_id, raw_request, settings)
+
+        return await self.open(line, answer, endpoint_id)
+
+    async def open(self, request: Callable[[str], bytes], answer: Messages[Any], endpoint_id: str | None = None) -> str:
+        """Open a session with a line; what the plugin says goes into `answer`. Gives the session's id.
+
+        A request whose `answer` is given up meanwhile is not handed over. Raises NotRunning.
         """
         session_id = str(uuid.uuid4())
-        line = frames.endpoint_request(session_id, endpoint_id, raw_request, settings)
+        line = request(session_id)
         deadline = time.monotonic() + self._timing.write_budget_s
         while not answer.ended:
             instance = self._instance

@@ -6,8 +6,9 @@ exists, and takes everything below it with it when it is deleted.
 
 import posixpath
 import sqlite3
+import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -43,7 +44,10 @@ class _Refused(Exception):
 
 
 class Storage:
-    """One store per plugin and workspace, shared by all its endpoints. `plugin` is `author/name`."""
+    """One store per plugin and workspace, shared by all its endpoints. `plugin` is `author/name`.
+
+    May be used by several hosts, each on a thread of its own, as the nodes of a cluster share theirs.
+    """
 
     def __init__(
         self,
@@ -56,6 +60,7 @@ class Storage:
         self._accounting = accounting
         self._folder = f"{ROOT}/{plugin}"
         self._clock = clock
+        self._lock = threading.RLock()
         self._cache: dict[str, tuple[float, bytes]] = {}
         self._db = sqlite3.connect(path or ":memory:", check_same_thread=False, isolation_level=None)
         self._db.execute("PRAGMA journal_mode=WAL")
@@ -69,64 +74,76 @@ class Storage:
     @property
     def used_bytes(self) -> int:
         """What the quota counts. It goes below zero when something is deleted that was never counted."""
-        return int(self._db.execute("SELECT bytes FROM used").fetchone()[0])
+        with self._lock:
+            return int(self._db.execute("SELECT bytes FROM used").fetchone()[0])
 
     def get(self, key: str) -> bytes:
         """The value. Raises StorageError, also for a key that is not there."""
-        if (value := self._cached(key)) is None:
-            value = self._value(key)
-            self._cache[key] = (self._clock(), value)
-        return value
+        with self._lock:
+            if (value := self._cached(key)) is None:
+                value = self._value(key)
+                self._cache[key] = (self._clock(), value)
+            return value
 
     def set(self, key: str, value: bytes) -> None:
         """Write a value. As in the daemon, a value over quota is written all the same, only not counted."""
-        path = _path(key, "save")
-        if len(key.encode()) > MAX_KEY_BYTES:
-            raise StorageError("save data failed: key length must be less than 256 characters")
-        try:
-            old = 0 if self._accounting.overwrites_count_in_full else self._size(path)
-        except _Refused:
-            old = 0
-        self._write(path, value)
-        difference = len(value) - old
-        if self.used_bytes + difference > self._accounting.quota_bytes:
-            raise StorageError(f"save data failed: {_OVER_QUOTA}")
-        self._count(difference)
-        self._cache.pop(key, None)
+        with self._lock:
+            path = _path(key, "save")
+            if len(key.encode()) > MAX_KEY_BYTES:
+                raise StorageError("save data failed: key length must be less than 256 characters")
+            try:
+                old = 0 if self._accounting.overwrites_count_in_full else self._size(path)
+            except _Refused:
+                old = 0
+            self._write(path, value)
+            difference = len(value) - old
+            if self.used_bytes + difference > self._accounting.quota_bytes:
+                raise StorageError(f"save data failed: {_OVER_QUOTA}")
+            self._count(difference)
+            self._cache.pop(key, None)
 
     def delete(self, key: str) -> int:
         """Delete a value, or a folder with all that is in it. Raises StorageError, also for what is not there.
 
         The number says whether it was in the cache.
         """
-        path = _path(key, "delete")
-        cached = self._cached(key) is not None
-        self._cache.pop(key, None)
-        try:
-            size = self._size(path)
-        except _Refused as reason:
-            raise StorageError(f"delete data failed: stat {self._shown(path)}: {reason}") from reason
-        below = f"{path}/" if path else ""
-        self._db.execute("DELETE FROM node WHERE path = ? OR substr(path, 1, ?) = ?", (path, len(below), below))
-        self._count(-size)
-        return int(cached)
+        with self._lock:
+            path = _path(key, "delete")
+            cached = self._cached(key) is not None
+            self._cache.pop(key, None)
+            try:
+                size = self._size(path)
+            except _Refused as reason:
+                raise StorageError(f"delete data failed: stat {self._shown(path)}: {reason}") from reason
+            below = f"{path}/" if path else ""
+            self._db.execute("DELETE FROM node WHERE path = ? OR substr(path, 1, ?) = ?", (path, len(below), below))
+            self._count(-size)
+            return int(cached)
 
     def exist(self, key: str) -> bool:
         """Whether there is a value, or a folder."""
-        path = _path(key, "exist")
-        if self._cached(key) is not None:
+        with self._lock:
+            path = _path(key, "exist")
+            if self._cached(key) is not None:
+                return True
+            try:
+                self._size(path)
+            except _Refused:
+                return False
             return True
-        try:
-            self._size(path)
-        except _Refused:
-            return False
-        return True
+
+    @property
+    def values(self) -> Mapping[str, bytes]:
+        """All that is stored, by path."""
+        with self._lock:
+            return dict(self._db.execute("SELECT path, value FROM node WHERE value IS NOT NULL").fetchall())
 
     def clear(self) -> None:
         """Become the storage of a workspace that has never used the plugin."""
-        self._db.execute("DELETE FROM node")
-        self._db.execute("UPDATE used SET bytes = 0")
-        self._cache.clear()
+        with self._lock:
+            self._db.execute("DELETE FROM node")
+            self._db.execute("UPDATE used SET bytes = 0")
+            self._cache.clear()
 
     def close(self) -> None:
         """Close the file."""

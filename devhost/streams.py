@@ -7,7 +7,7 @@ that streams must live with both, so they are here too.
 
 import asyncio
 from collections import deque
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass
 from typing import Final
 
@@ -24,11 +24,15 @@ class PluginFailed(Exception):
     """The plugin answered with an error instead of a response; `str()` is the daemon's text for it."""
 
 
-class Answer:
-    """The messages of one session, from the plugin's stdout, until its end."""
+class Messages[Part]:
+    """The messages of one session, from the plugin's stdout, until its end.
 
-    def __init__(self) -> None:
-        self._chunks: deque[Chunk] = deque()
+    `read` gives what a message's data means. Raises Malformed.
+    """
+
+    def __init__(self, read: Callable[[object], Part]) -> None:
+        self._read = read
+        self._chunks: deque[Part] = deque()
         self._arrived = asyncio.Event()
         self._ended = False
         self._error: str | None = None
@@ -45,7 +49,7 @@ class Answer:
         match message.kind:
             case "stream":
                 try:
-                    self._chunks.append(chunk(message.data))
+                    self._chunks.append(self._read(message.data))
                 except Malformed as error:
                     self.fail("unmarshal_error", f"unmarshal json failed: {error}")
             case "error":
@@ -65,7 +69,7 @@ class Answer:
         self._ended = True
         self._arrived.set()
 
-    async def next(self) -> Chunk | None:
+    async def next(self) -> Part | None:
         """The next part, None at the end. Raises PluginFailed."""
         while not self._chunks and not self._ended:
             self._arrived.clear()
@@ -89,6 +93,13 @@ class Answer:
         self._error = gojson.dumps(error, is_map=True).decode()
         self._ended = True
         self._arrived.set()
+
+
+class Answer(Messages[Chunk]):
+    """The messages that answer a request to an endpoint."""
+
+    def __init__(self) -> None:
+        super().__init__(chunk)
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,6 +4,7 @@ One line per module, lowest first; each imports only from lines above it (`tests
 
     errors                          every error, one tree
     http, clock, ratelimit          the words everybody uses
+    metrics                         plain numbers per endpoint
     incidents                       what is said of a defect
     documents, placeholders         what stands where in JSON; texts with placeholders
     moments                         times as people write them
@@ -12,7 +13,21 @@ One line per module, lowest first; each imports only from lines above it (`tests
     settings.reader                 reads the platform's mapping, collects what is wrong
     settings.{pem,cluster,sources}  certificates from a single-line field; the connection; the senders
     settings.endpoint               all settings of an endpoint, parsed once
+    readiness                       whether an endpoint can do its work
+    tooling.{messages,parameters}   what a tool says; what it is given
+    tooling.{advice,call}           what failed and what to do; one call of a tool
+    tooling.{overrides,order}       another cluster for one call; what is to be published
+    tooling.{jsonpath,filters}      paths into JSON; which records are meant
+    tooling.{items,selection}       a record as a tool gives it; what is to be read
+    tooling.awaiting                a record that is waited for, and its request
+    tooling.sse.{parser,inflate}    events from the bytes of a stream; content that comes packed
+    tooling.sse.{addresses,target}  to which addresses nothing is sent; where a URL leads
+    tooling.sse.failures            why there is no stream
+    tooling.sse.hops                a request for a stream, and its redirects
+    tooling.sse.reconnection        when a stream is asked for again
+    tooling.sse.subscription        what a call of listen_sse asks for
     events.{cloudevents,envelope}   CloudEvents as they arrive; what an event is, and how it becomes a record
+    tooling.sse.{account,records}   what has come of a stream, and its events as Kafka records
     events.{run,outcome}            what became of a run, and of one request; the Recorder port
     events.log.{store,entry}        the port to a key-value store; one line of the event log
     events.log.{masking,making}     what may be kept of a request; from outcomes to entries
@@ -20,6 +35,7 @@ One line per module, lowest first; each imports only from lines above it (`tests
     events.log.{pending,shelf}      entries that wait; the segments of one writer
     events.log.{writers,log,logs}   who writes; the log of one endpoint; those of all
     events.log.{query,document}     what a look asks for and gets; the same as JSON
+    events.log.{replaying,feed}     the record that an entry tells of; entries as they are made
     events.log.reader               how the log is read
     dispatch.{ended,task}           how a run ended; a received record on its way to being done
     dispatch.units                  of records that are brought together, which wait for which
@@ -47,24 +63,35 @@ One line per module, lowest first; each imports only from lines above it (`tests
     ingress.vendors                 the rows, one per vendor
     ingress.{schemes,options}       all rows in one table; the parameters that an operator may set
     broker.{ports,causes,config}    the broker's interface, its errors in our words, its properties
+    tooling.credentials             the cluster of the tools, and what they may do besides
+    tooling.{overview,readers}      what is said of topics; how tools get a client
     dispatch.pushed                 records that somebody brings
     dispatch.plan                   what is consumed and how, compiled from its settings
     ingress.source                  one sender, compiled from its settings
     ingress.receive                 one request in, one Outcome out
     dispatch.{redrive,asking}       which dead letters go where, and what became of them; who asks for what
     dispatch.shown                  a dead letter as it is shown
+    ingress.trial                   an event of the bridge's own, to try a source with
     broker.{loops,greenlets,trust}  greenlets or threads; whose certificates are trusted
+    tooling.sse.network             sockets that lead only where somebody has looked
+    tooling.sse.connection          one connection to a stream
+    tooling.sse.listening           one call of listen_sse
     broker.kafka                    the ports on confluent_kafka
     broker.{pump,batch,bridge}      a native thread per producer; what one caller has sent; one wake-up per report
     dispatch.{slots,gate}           how many runs at once; where a driver waits
     dispatch.{desk,member}          what a consumer tells; the thread that owns it
     dispatch.{news,writer}          the dispatcher's log lines; writes results and dead letters
     broker.aside                    what blocks, beside whoever waits for it
+    dispatch.listing                a page of dead letters
     dispatch.{memory,reading}       what is remembered of dead letters; reads parts of partitions
     dispatch.{delivering,redriver}  sends dead letters where they go; goes through all of them
-    dispatch.listing                a page of dead letters
     dispatch.worker                 carries out what the engine decides
     broker.registry                 who shares a producer
+    tooling.{errands,places}        what blocks, on its thread; where topics begin and end
+    tooling.reading                 reads records until there are enough
+    tooling.{publish,consume,wait}  the tools that write, read, and do one for the other
+    tooling.{topics,validate}       the tools for topics; what saving the credentials does
+    tooling.listen_sse              the tool that listens to an event stream
     web                             what a proof fetches from outside
     service, flows                  runs outside Dify: through its HTTP API, or of a local function
     standalone.{variables,flags}    the variables of the stand-alone worker; its command line
@@ -77,14 +104,29 @@ One line per module, lowest first; each imports only from lines above it (`tests
     standalone.{orders,redrive}     which dead letters go back; the command that sends them
     standalone.system               the machine's clock and files
     worker                          the stand-alone worker: entry point and composition
+    dashboard.{words,texts,states}  two languages; the words of the pages, and of outcomes
+    dashboard.{letter_texts,letters}  the words of the page of dead letters; the page
+    dashboard.advice                what to do about a fault
+    dashboard.{labels,senders}      what settings are called; what to click at each kind of sender
+    dashboard.{pretty,shown,rows}   bodies for people; texts that are cut, times; the list of events
+    dashboard.{event,consuming}     one event; the consumer
+    dashboard.{health,summary}      what is wrong; the settings without secrets
+    dashboard.{connecting,address}  how a sender is connected; where the browser sees the endpoint
+    dashboard.page                  draws pages from templates
     dify.{hooks,apps,caller}        a configured endpoint; runs through a request's session; who waits for them
     dify.{storage,sessions}         storage through the session of a request; who is signed in
     dify.{call,journal}             one request to an endpoint; the log lines
+    dify.{meter,metrics}            counts outcomes and runs; the numbers in Prometheus' words
+    dify.tools                      the tools by name, and their error boundary
     dify.{runs,recorder}            runs while a request is open; feeds the event log
     dify.{consumers,events}         the endpoints' members of groups; looks at the event log
     dify.{letters,deadletters}      dead letters of an endpoint; their handlers
     dify.{consume,afterrun}         one window, or records that are brought; runs within a sender's request
-    dify.{webhooks,health,routes}   the handlers, and the table of paths
+    dify.{consumer,resend,stream}   looks at a member; sends events again; events as they are made
+    dify.{replay,measures}          what is asked to be sent again; the numbers of one endpoint
+    dify.{webhooks,health}          deliveries; readiness
+    dify.{signin,trial,dashboard}   the API token for a cookie; test events; the pages
+    dify.routes                     the table of paths
     dify.http                       the platform's request and answer; the error boundary
     dify.app                        the composition root
 """

@@ -9,13 +9,16 @@
     │   ├── NotFound             404
     │   ├── MethodNotAllowed     405
     │   ├── TooLarge             413
-    │   └── Unroutable           422
+    │   ├── Unroutable           422
+    │   └── NotReplayable        422  what is in the event log cannot be sent again
     ├── SettingsInvalid          500  the operator's fault, never the sender's
     ├── Busy                     429  being done already, or asked for too often
     ├── Fenced                   503  another member of the group has this one's name
     ├── Internal                 500  a defect of ours; the incident id leads to the log
     ├── CertificateUnreachable   503  what the signature is checked with cannot be fetched now; deliver again
     ├── LogUnreadable            503  the event log cannot be read now
+    ├── StreamFailed             502  an event stream cannot be had from its server
+    ├── NothingCame              504  what a tool has waited for
     └── Unavailable              503  Kafka has not acknowledged; `cause` says why; deliver again
         └── Unreadable           503  the same of reading
     Retry                        none of ours: what a flow of yours raises to be run again after a delay
@@ -51,12 +54,7 @@ class Cause(StrEnum):
 
 
 _RETRY_AFTER_S: Final = MappingProxyType(
-    {
-        Cause.QUEUE_FULL: 1,
-        Cause.CONNECTION_REFUSED: 2,
-        Cause.NOT_ACKNOWLEDGED: 2,
-        Cause.PUBLISHING_DISABLED: 60,
-    }
+    {Cause.QUEUE_FULL: 1, Cause.CONNECTION_REFUSED: 2, Cause.NOT_ACKNOWLEDGED: 2, Cause.PUBLISHING_DISABLED: 60}
 )
 
 
@@ -80,6 +78,7 @@ class BridgeError(Exception):
     status: ClassVar[HTTPStatus]
     slug: ClassVar[str]
     title: ClassVar[str]
+    retry_after_s: int = 0
 
     def __init__(self, detail: str = "", *, hint: str = "") -> None:
         super().__init__(detail or self.title)
@@ -89,7 +88,7 @@ class BridgeError(Exception):
     @property
     def headers(self) -> tuple[tuple[str, str], ...]:
         """Response headers that belong to this error."""
-        return ()
+        return (("Retry-After", str(self.retry_after_s)),) if self.retry_after_s else ()
 
 
 class Refused(BridgeError):
@@ -105,10 +104,7 @@ class Malformed(Refused):
 
 
 class Unverified(Refused):
-    """The sender's signature (or token) did not verify.
-
-    The answer is the same for every cause, so that nobody learns which check failed; `reason` is for the operator.
-    """
+    """The sender's proof did not verify. One answer for every cause: `reason` is for the operator alone."""
 
     status = HTTPStatus.UNAUTHORIZED
     slug = "not-verified"
@@ -179,6 +175,14 @@ class Unroutable(Refused):
     title = "The event cannot be routed to a topic"
 
 
+class NotReplayable(Refused):
+    """The event log does not hold what would have to be sent, or must not have it sent."""
+
+    status = HTTPStatus.UNPROCESSABLE_ENTITY
+    slug = "not-replayable"
+    title = "The event cannot be sent again"
+
+
 class SettingsInvalid(BridgeError):
     """The endpoint's settings do not allow this request to be served.
 
@@ -201,17 +205,11 @@ class Busy(BridgeError):
     status = HTTPStatus.TOO_MANY_REQUESTS
     slug = "busy"
     title = "This is being done already, or asked for too often"
-
-    @property
-    def headers(self) -> tuple[tuple[str, str], ...]:
-        return (("Retry-After", "5"),)
+    retry_after_s = 5
 
 
 class Fenced(BridgeError):
-    """Another member of the group has joined under this one's name (`group.instance.id`), and has its partitions now.
-
-    Whoever joins again fences the other one in turn, so that neither gets anywhere.
-    """
+    """Another member of the group has this one's name now (`group.instance.id`); joining again would fence that one."""
 
     status = HTTPStatus.SERVICE_UNAVAILABLE
     slug = "fenced"
@@ -239,10 +237,7 @@ class CertificateUnreachable(BridgeError):
     status = HTTPStatus.SERVICE_UNAVAILABLE
     slug = "certificate-unreachable"
     title = "The certificate of the sender cannot be fetched now"
-
-    @property
-    def headers(self) -> tuple[tuple[str, str], ...]:
-        return (("Retry-After", "10"),)
+    retry_after_s = 10
 
 
 class LogUnreadable(BridgeError):
@@ -253,11 +248,24 @@ class LogUnreadable(BridgeError):
     title = "The event log cannot be read now"
 
 
-class Unavailable(BridgeError):
-    """Kafka did not acknowledge, or cannot: the outcome may be unknown, so the sender should deliver again.
+class StreamFailed(BridgeError):
+    """Nothing has come of an event stream; the text says why, and what to do."""
 
-    `hint` is what the client library said.
-    """
+    status = HTTPStatus.BAD_GATEWAY
+    slug = "stream-failed"
+    title = "The event stream cannot be read"
+
+
+class NothingCame(BridgeError):
+    """A tool has waited for a record, and it has not come in time."""
+
+    status = HTTPStatus.GATEWAY_TIMEOUT
+    slug = "nothing-came"
+    title = "What was waited for has not come in time"
+
+
+class Unavailable(BridgeError):
+    """Kafka did not acknowledge, and may have it or not: deliver again. `hint` is what the client library said."""
 
     status = HTTPStatus.SERVICE_UNAVAILABLE
     slug = "unavailable"
@@ -266,10 +274,7 @@ class Unavailable(BridgeError):
     def __init__(self, cause: Cause, hint: str = "") -> None:
         super().__init__(cause.value, hint=hint)
         self.cause = cause
-
-    @property
-    def headers(self) -> tuple[tuple[str, str], ...]:
-        return (("Retry-After", str(self.cause.retry_after_s)),)
+        self.retry_after_s = cause.retry_after_s
 
 
 class Unreadable(Unavailable):

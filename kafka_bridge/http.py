@@ -1,6 +1,6 @@
 """A request and an answer as plain values, and errors as RFC 9457 problem documents. Pure."""
 
-from collections.abc import Mapping
+from collections.abc import Generator, Mapping
 from http import HTTPStatus
 from types import MappingProxyType
 from typing import Final, NamedTuple
@@ -42,6 +42,18 @@ class Outbound(NamedTuple):
     body: bytes = b""
     content_type: str = JSON
     headers: tuple[tuple[str, str], ...] = ()
+
+
+class Streamed(NamedTuple):
+    """One HTTP answer whose body comes bit by bit. `chunks` must not raise; nobody else would answer for it."""
+
+    status: int
+    chunks: Generator[bytes]
+    content_type: str
+    headers: tuple[tuple[str, str], ...] = ()
+
+
+type Answer = Outbound | Streamed
 
 
 def json_reply(value: object, status: HTTPStatus = HTTPStatus.OK) -> Outbound:

@@ -1,6 +1,7 @@
-"""What a proof needs from outside: a certificate, a confirmation. In the plugin nothing else calls anybody but Kafka.
+"""What a proof needs from outside: a certificate, a confirmation.
 
-With the client that the SDK brings along, and its proxies: what the platform lets nobody reach, we do not either.
+With the client that the SDK brings along, and its proxies: what the platform lets nobody reach, we do not either. In
+the plugin nothing else calls anybody but Kafka, and the tool that listens to streams (`tooling.sse`).
 """
 
 import time

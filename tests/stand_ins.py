@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 
 from kafka_bridge.broker.loops import ThreadLoop
+from kafka_bridge.broker.pump import State
 from kafka_bridge.clock import Clock
 from kafka_bridge.dify.events import Events
 from kafka_bridge.dify.recorder import EventRecorder
@@ -123,6 +124,8 @@ class Connection:
 
     broker: Broker
     checked: list[tuple[str, float]] = field(default_factory=list)
+    state = State.UP
+    queued = waiting = 0
 
     def send_all(self, records: Sequence[Record], *, timeout_s: float) -> Sequence[Delivery]:
         return self.broker(records)
@@ -147,6 +150,9 @@ class Registry:
     def lease(self, cluster: Cluster) -> Connection:
         self.leased.append(cluster)
         return self.connection
+
+    def find(self, cluster: Cluster) -> Connection | None:
+        return self.connection if cluster in self.leased else None
 
 
 def saved(**settings: object) -> Mapping[str, object]:

@@ -15,19 +15,23 @@ PACKAGE = "kafka_bridge"
 # Lowest first. A module imports only from lines above its own; siblings on a line do not import one another.
 LAYERS = [
     "errors",
-    "http clock ratelimit incidents documents placeholders moments",
+    "http clock ratelimit incidents documents placeholders metrics moments",
     "events.record",
     "settings.secret settings.table settings.pem",
     "settings.reader",
     "settings.cluster settings.sources",
-    "settings.endpoint",
+    "settings.endpoint tooling.messages tooling.parameters tooling.advice tooling.jsonpath",
+    " ".join(f"tooling.sse.{name}" for name in ("addresses", "failures", "inflate", "parser", "target")),
+    "readiness tooling.call tooling.overrides tooling.order tooling.filters tooling.items",
+    "tooling.selection tooling.sse.hops tooling.sse.reconnection",
+    "tooling.awaiting tooling.sse.subscription",
     "events.cloudevents",
     "events.envelope",
-    "events.run",
+    "events.run tooling.sse.account tooling.sse.records",
     "events.outcome",
     "events.log.store events.log.entry events.log.masking",
-    "events.log.making events.log.segments events.log.register events.log.query",
-    "events.log.pending events.log.shelf events.log.document",
+    "events.log.making events.log.segments events.log.register events.log.query events.log.replaying",
+    "events.log.pending events.log.shelf events.log.document events.log.feed",
     "events.log.writers",
     "events.log.log",
     "events.log.logs events.log.reader",
@@ -50,17 +54,29 @@ LAYERS = [
     "ingress.schemes",
     "ingress.options",
     "broker.ports broker.causes broker.config",
+    "tooling.credentials tooling.overview tooling.readers",
     "ingress.source dispatch.plan dispatch.pushed",
     "ingress.receive dispatch.redrive",
     "dispatch.asking dispatch.shown",
+    "ingress.trial",
+    "dashboard.words",
+    "dashboard.texts dashboard.letter_texts dashboard.states dashboard.advice dashboard.labels dashboard.senders",
+    "dashboard.pretty dashboard.shown dashboard.address",
+    "dashboard.rows dashboard.health",
+    "dashboard.event dashboard.consuming dashboard.letters dashboard.summary dashboard.connecting dashboard.page",
     "broker.loops broker.trust",
+    "tooling.sse.network",
+    "tooling.sse.connection",
+    "tooling.sse.listening",
     "broker.pump broker.greenlets broker.batch broker.aside dispatch.desk",
     "broker.bridge dispatch.gate dispatch.slots dispatch.member dispatch.news dispatch.writer",
     "dispatch.memory dispatch.reading dispatch.delivering",
     "dispatch.worker dispatch.listing dispatch.redriver",
     "broker.registry broker.kafka.partitions broker.kafka.translate",
     "broker.kafka.admin broker.kafka.consumer broker.kafka.producer",
-    "broker.kafka.scanner",
+    "broker.kafka.reader broker.kafka.scanner tooling.errands tooling.places tooling.reading",
+    "tooling.consume tooling.listen_sse tooling.publish tooling.topics tooling.validate",
+    "tooling.wait",
     "web service flows",
     "standalone.variables standalone.tally standalone.logs standalone.signals standalone.system",
     "standalone.publishing standalone.produce",
@@ -69,23 +85,28 @@ LAYERS = [
     "standalone.redrive",
     "worker",
     "dify.hooks dify.storage dify.sessions dify.apps dify.caller",
-    "dify.call dify.journal",
+    "dify.call dify.journal dify.meter dify.metrics dify.tools",
     "dify.runs dify.recorder",
     "dify.consumers dify.events dify.letters",
-    "dify.consume",
+    "dify.consume dify.consumer dify.resend dify.stream",
     "dify.afterrun dify.deadletters",
-    "dify.http dify.webhooks dify.health",
+    "dify.http dify.webhooks dify.health dify.replay dify.measures dify.signin",
+    "dify.trial dify.dashboard",
     "dify.routes",
     "dify.app",
 ]
 # Modules that may do I/O, hold locks, know the time. All others say that they are pure.
 EDGES = {
     "broker": "aside batch bridge greenlets loops pump registry trust",
-    "broker.kafka": "admin consumer partitions producer scanner translate",
+    "broker.kafka": "admin consumer partitions producer reader scanner translate",
+    "dashboard": "page",
     "dispatch": "delivering desk gate listing member memory news reading redriver slots worker writer",
     "standalone": "apps flags http life logs look metrics produce progress publishing redrive signals system tally",
-    "dify": "afterrun app apps call caller consume consumers deadletters events health hooks http journal letters"
-    " recorder routes runs sessions storage webhooks",
+    "dify": "afterrun app apps call caller consume consumer consumers dashboard deadletters events health hooks http"
+    " journal letters measures metrics recorder replay resend routes runs sessions signin storage stream tools trial"
+    " webhooks",
+    "tooling": "consume errands listen_sse places publish reading topics validate wait",
+    "tooling.sse": "connection listening network",
 }
 NOT_PURE = sorted(
     [
@@ -96,7 +117,7 @@ NOT_PURE = sorted(
         *(f"{package}.{name}" for package, names in EDGES.items() for name in names.split()),
     ]
 )
-IMPURE = {"gevent", "confluent_kafka", "dify_plugin", "werkzeug", "httpx"}
+IMPURE = {"gevent", "confluent_kafka", "dify_plugin", "werkzeug", "httpx", "httpcore"}
 IMPURE |= {"os", "socket", "threading", "time", "random"}
 # Calls whose result cannot be changed, or is a logger.
 HARMLESS_CALLS = {"MappingProxyType", "frozenset", "tuple", "re.compile", "logging.getLogger", "object"}
@@ -113,6 +134,9 @@ HARMLESS_OF_THEIR_OWN = {
     "events.envelope": {"f'{STRUCTURED}; charset=UTF-8'.encode"},  # bytes
     "dify.storage": {"_NoStorage"},  # has nothing
     "broker.greenlets": {"monkey.get_original"},  # a function
+    "tooling.sse.addresses": {"IPv6Network"},
+    "tooling.sse.failures": {"Failure"},  # a tuple
+    "tooling.sse.subscription": {"Target"},  # a frozen dataclass
 }
 
 
@@ -125,7 +149,13 @@ def name_of(path):
 MODULES = {name_of(path): path for path in sorted((REPOSITORY / PACKAGE).rglob("*.py"))}
 PACKAGES = {name for name, path in MODULES.items() if path.name == "__init__.py"}
 CODE = sorted(MODULES.keys() - PACKAGES)
-ENDPOINTS = sorted(path for path in (REPOSITORY / "endpoints").glob("*.py") if path.name != "__init__.py")
+# Which the platform loads.
+LOADED = sorted(
+    path
+    for folder in ("endpoints", "provider", "tools")
+    for path in (REPOSITORY / folder).glob("*.py")
+    if path.name != "__init__.py"
+)
 
 
 @cache
@@ -236,9 +266,9 @@ def test_only_one_module_knows_gevent():
     assert importers("gevent") == {"broker.greenlets"}
 
 
-def test_only_the_composition_root_the_entry_point_and_the_endpoints_know_the_sdk():
+def test_only_the_composition_root_the_entry_point_and_what_the_platform_loads_know_the_sdk():
     assert importers("dify_plugin") == {"dify.app"}
-    for path in (REPOSITORY / "main.py", *ENDPOINTS):
+    for path in (REPOSITORY / "main.py", *LOADED):
         assert "dify_plugin" in roots(path)
 
 
@@ -246,16 +276,19 @@ def test_only_the_edge_knows_werkzeug():
     assert importers("werkzeug") <= {name for name in CODE if name.startswith("dify.")}
 
 
-def test_only_two_modules_call_anybody_but_kafka():
+def test_only_a_few_modules_call_anybody_but_kafka():
     assert importers("httpx") == {"service", "web"}
+    # What stands in a URL of a workflow's goes through one place, which looks at every address.
+    assert importers("httpcore") == {"tooling.sse.connection", "tooling.sse.network"}
     assert {name for name, path in MODULES.items() if imported(path) & {"urllib.request", "http.client"}} == set()
 
 
 def test_what_only_the_stand_alone_worker_needs_is_known_to_it_alone():
     its_own = {name for name in MODULES if name == "worker" or name.split(".")[0] == "standalone"}
 
-    for root in ("click", "dotenv", "prometheus_client", "rich"):
+    for root in ("click", "dotenv", "rich"):
         assert importers(root) <= its_own
+    assert importers("prometheus_client") <= its_own | {"dify.metrics"}
     assert {name for name in MODULES if name not in its_own and ours(MODULES[name]) & its_own} == set()
 
 
@@ -294,7 +327,7 @@ def test_the_entry_point_imports_the_sdk_before_anything_else():
 @pytest.mark.parametrize("path", sorted((REPOSITORY / "devhost").rglob("*.py")), ids=lambda path: path.stem)
 def test_the_local_host_never_knows_the_edge(path):
     assert {name for name in ours(path) if name.split(".")[0] == "dify"} == set()
-    assert roots(path) & {"dify_plugin", "endpoints"} == set()
+    assert roots(path) & {"dify_plugin", "endpoints", "provider", "tools"} == set()
 
 
 def test_the_package_never_knows_what_is_not_packed_with_it():
@@ -317,11 +350,11 @@ def test_the_process_of_the_tests_never_imports_the_sdk_which_would_patch_it():
     assert {path for path in loaded if "dify_plugin" in roots(path) or "dify.app" in ours(path)} == set()
 
 
-# Endpoint files, which the platform's loader may execute twice.
+# Files of endpoints and tools, which the platform's loader may execute twice.
 
 
-@pytest.mark.parametrize("path", ENDPOINTS, ids=lambda path: path.stem)
-def test_an_endpoint_file_only_hands_over(path):
+@pytest.mark.parametrize("path", LOADED, ids=lambda path: path.stem)
+def test_a_file_that_the_platform_loads_only_hands_over(path):
     classes = [node for node in tree_of(path).body if isinstance(node, ast.ClassDef)]
     branches = (ast.If, ast.IfExp, ast.Try, ast.Match, ast.For, ast.While, ast.With, ast.BoolOp)
     state = [node for node in tree_of(path).body if isinstance(node, ast.Assign | ast.AnnAssign | ast.FunctionDef)]
@@ -333,9 +366,10 @@ def test_an_endpoint_file_only_hands_over(path):
     assert ours(path) == {"dify.app"}
 
 
-def test_an_endpoint_file_is_imported_by_nobody():
-    assert importers("endpoints") == set()
-    assert "endpoints" not in roots(REPOSITORY / "main.py")
+@pytest.mark.parametrize("folder", ["endpoints", "provider", "tools"])
+def test_a_file_that_the_platform_loads_is_imported_by_nobody(folder):
+    assert importers(folder) == set()
+    assert folder not in roots(REPOSITORY / "main.py")
 
 
 # State.

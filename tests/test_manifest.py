@@ -1,5 +1,6 @@
-"""What the platform reads of the package: manifest, endpoint group, endpoints, icons, documents."""
+"""What the platform reads of the package: manifest, endpoint group, endpoints, provider, tools, icons, documents."""
 
+import ast
 import json
 import re
 import subprocess
@@ -12,7 +13,9 @@ import pytest
 import yaml
 
 import kafka_bridge
-from kafka_bridge.settings.table import SETTINGS, Kind
+from kafka_bridge.settings.table import CREDENTIALS, SETTINGS, Kind
+from kafka_bridge.tooling import consume, publish, topics, wait
+from kafka_bridge.tooling.overrides import OVERRIDES
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 LANGUAGES = {"en_US", "zh_Hans", "ja_JP", "pt_BR"}
@@ -29,12 +32,17 @@ import json, sys
 import yaml
 from dify_plugin.core.entities.plugin.setup import PluginConfiguration
 from dify_plugin.entities.endpoint import EndpointProviderConfiguration
+from dify_plugin.entities.tool import ToolProviderConfiguration
 with open("manifest.yaml", encoding="utf-8") as file:
     manifest = PluginConfiguration(**yaml.safe_load(file))
 (group,) = manifest.plugins.endpoints
 with open(group, encoding="utf-8") as file:
     endpoints = EndpointProviderConfiguration(**yaml.safe_load(file))
-json.dump({"manifest": manifest.model_dump(mode="json"), "group": endpoints.model_dump(mode="json")}, sys.stdout)
+(provider,) = manifest.plugins.tools
+with open(provider, encoding="utf-8") as file:
+    tools = ToolProviderConfiguration(**yaml.safe_load(file))
+found = {"manifest": manifest, "group": endpoints, "provider": tools}
+json.dump({name: model.model_dump(mode="json") for name, model in found.items()}, sys.stdout)
 """
 
 
@@ -46,6 +54,19 @@ MANIFEST = load("manifest.yaml")
 GROUP = load("group/kafka_bridge.yaml")
 ENDPOINTS = {
     path.relative_to(REPOSITORY).as_posix(): load(path) for path in sorted(REPOSITORY.glob("endpoints/*.yaml"))
+}
+PROVIDER = load("provider/kafka_bridge.yaml")
+TOOLS = {path.stem: load(path.relative_to(REPOSITORY)) for path in sorted(REPOSITORY.glob("tools/*.yaml"))}
+PARAMETERS = [(name, parameter) for name, tool in TOOLS.items() for parameter in tool["parameters"]]
+PARAMETER_IDS = [f"{name}-{parameter['name']}" for name, parameter in PARAMETERS]
+# As the daemon knows them; of the SDK's others we need none.
+PARAMETER_TYPES = {"string", "number", "boolean", "select", "secret-input"}
+OUTPUTS = {
+    "publish": publish.OUTPUTS,
+    "consume": consume.OUTPUTS,
+    "wait_for_event": wait.OUTPUTS,
+    "list_topics": topics.LISTED,
+    "create_topic": topics.CREATED,
 }
 
 
@@ -114,9 +135,9 @@ def test_the_runner_is_python_on_both_architectures():
     assert set(MANIFEST["meta"]["arch"]) == {"amd64", "arm64"}
 
 
-def test_there_is_exactly_one_endpoint_group():
+def test_there_is_exactly_one_endpoint_group_and_one_tool_provider():
     # Of several only the last would survive in the daemon.
-    assert MANIFEST["plugins"] == {"endpoints": ["group/kafka_bridge.yaml"]}
+    assert MANIFEST["plugins"] == {"endpoints": ["group/kafka_bridge.yaml"], "tools": ["provider/kafka_bridge.yaml"]}
 
 
 def test_permissions_are_those_that_the_plugin_uses():
@@ -143,7 +164,12 @@ def test_the_privacy_policy_is_written():
     assert (REPOSITORY / MANIFEST["privacy"]).read_text(encoding="utf-8").strip()
 
 
-ALL_TRANSLATIONS = [*translations(MANIFEST, "manifest"), *translations(GROUP, "group")]
+ALL_TRANSLATIONS = [
+    *translations(MANIFEST, "manifest"),
+    *translations(GROUP, "group"),
+    *translations(PROVIDER, "provider"),
+    *(found for name, tool in TOOLS.items() for found in translations(tool, name)),
+]
 
 
 @pytest.mark.parametrize(("place", "texts"), ALL_TRANSLATIONS, ids=[place for place, _ in ALL_TRANSLATIONS])
@@ -257,6 +283,132 @@ def test_every_endpoint_source_is_used():
     there = {path.relative_to(REPOSITORY).as_posix() for path in REPOSITORY.glob("endpoints/*.py")}
 
     assert used == there - {"endpoints/__init__.py"}
+
+
+# The tool provider.
+
+
+def test_the_provider_and_the_tools_are_what_the_sdk_reads(validated):
+    provider = validated["provider"]
+
+    assert provider["identity"]["name"] == MANIFEST["name"]
+    assert [setting["name"] for setting in provider["credentials_schema"]] == list(CREDENTIALS)
+    assert [tool["identity"]["name"] for tool in provider["tools"]] == [Path(path).stem for path in PROVIDER["tools"]]
+
+
+def test_the_sdk_keeps_every_field_of_the_tools(validated):
+    for read in validated["provider"]["tools"]:
+        saved = TOOLS[read["identity"]["name"]]
+        assert saved.keys() - read.keys() == set()
+        for parameter, kept in zip(saved["parameters"], read["parameters"], strict=True):
+            assert parameter.keys() - kept.keys() == set()
+    for name, saved in PROVIDER["credentials_for_provider"].items():
+        (kept,) = (setting for setting in validated["provider"]["credentials_schema"] if setting["name"] == name)
+        assert saved.keys() - kept.keys() == set()
+
+
+def test_every_tool_file_is_listed_exactly_once():
+    assert sorted(PROVIDER["tools"]) == sorted(f"tools/{name}.yaml" for name in TOOLS)
+
+
+def test_the_credentials_are_the_table():
+    saved = [
+        (
+            name,
+            setting["type"],
+            setting["label"]["en_US"],
+            setting.get("default", ""),
+            tuple(option["value"] for option in setting.get("options", ())),
+        )
+        for name, setting in PROVIDER["credentials_for_provider"].items()
+    ]
+    table = [
+        (name, setting.kind.value, setting.label, setting.default, setting.options)
+        for name, setting in CREDENTIALS.items()
+    ]
+
+    assert saved == table
+
+
+@pytest.mark.parametrize("name", CREDENTIALS)
+def test_a_credential_is_explained_and_never_required(name):
+    setting = PROVIDER["credentials_for_provider"][name]
+
+    assert setting["required"] is False
+    assert setting.keys() >= {"label", "help"}
+    assert ("placeholder" in setting) is (CREDENTIALS[name].kind in ONE_LINE_FIELDS)
+
+
+def test_a_credential_that_is_a_setting_too_has_the_same_label_in_every_language():
+    settings = {setting["name"]: setting["label"] for setting in GROUP["settings"]}
+
+    for name, setting in PROVIDER["credentials_for_provider"].items():
+        assert setting["label"] == settings.get(name, setting["label"])
+
+
+def test_what_the_tools_may_do_besides_is_off_until_somebody_switches_it_on():
+    for name in CREDENTIALS.keys() - SETTINGS.keys():
+        assert PROVIDER["credentials_for_provider"][name]["default"] == "disabled"
+
+
+# The tools.
+
+
+@pytest.mark.parametrize("name", TOOLS)
+def test_a_tool_has_the_name_of_its_file_and_hands_over_under_it(name):
+    source = REPOSITORY / TOOLS[name]["extra"]["python"]["source"]
+    calls = [node for node in ast.walk(ast.parse(source.read_text())) if isinstance(node, ast.Call)]
+    named = [call.args[0].value for call in calls if call.args and isinstance(call.args[0], ast.Constant)]
+
+    assert TOOLS[name]["identity"]["name"] == name == source.stem
+    assert named == [name]
+
+
+@pytest.mark.parametrize(("name", "parameter"), PARAMETERS, ids=PARAMETER_IDS)
+def test_a_parameter_is_read_by_the_code(name, parameter):
+    code = "".join(path.read_text() for path in (REPOSITORY / "kafka_bridge" / "tooling").rglob("*.py"))
+
+    assert f'"{parameter["name"]}"' in code
+
+
+@pytest.mark.parametrize(("name", "parameter"), PARAMETERS, ids=PARAMETER_IDS)
+def test_a_parameter_is_described_for_people_and_for_models(name, parameter):
+    assert parameter["type"] in PARAMETER_TYPES
+    assert parameter["form"] in {"llm", "form"}
+    # Whoever is not asked needs no description, and one that is there would be paid for.
+    assert ("llm_description" in parameter) is (parameter["form"] == "llm")
+    assert len(parameter.get("llm_description", "x")) <= 400
+    assert ("options" in parameter) is (parameter["type"] == "select")
+    assert (parameter["type"] == "boolean") <= (parameter.get("default") is False)
+
+
+def test_a_model_chooses_neither_where_it_connects_nor_with_what():
+    by_model = {parameter["name"] for _, parameter in PARAMETERS if parameter["form"] == "llm"}
+
+    assert by_model & CREDENTIALS.keys() == set()
+
+
+def test_publish_overrides_exactly_what_the_rules_know():
+    by_form = {parameter["name"] for parameter in TOOLS["publish"]["parameters"] if parameter["form"] == "form"}
+
+    assert by_form == set(OVERRIDES)
+
+
+def test_the_same_parameter_has_the_same_name_for_people_everywhere():
+    labels: dict[tuple[str, str], dict[str, str]] = {}
+    for name, parameter in PARAMETERS:
+        if name != "listen_sse":
+            assert labels.setdefault(parameter["name"], parameter["label"]) == parameter["label"], parameter["name"]
+
+
+@pytest.mark.parametrize(("name", "outputs"), OUTPUTS.items(), ids=OUTPUTS)
+def test_the_outputs_of_a_node_are_those_that_the_tool_sets(name, outputs):
+    declared = TOOLS[name]["output_schema"]["properties"]
+
+    assert list(declared) == list(outputs)
+    # Those that every tool's node has.
+    assert not {"text", "json", "files"} & declared.keys()
+    assert all(one["description"].strip() for one in declared.values())
 
 
 # One version, said in four places.

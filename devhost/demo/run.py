@@ -4,6 +4,9 @@ import base64
 import secrets
 import signal
 import threading
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import Final
 
 import orjson
@@ -11,6 +14,7 @@ from rich.console import Console
 
 from devhost.demo import workflow
 from devhost.demo.checks import Checks
+from devhost.demo.dashboard import Dashboard
 from devhost.demo.records import SHORT_FETCH
 from devhost.demo.webhooks import Webhooks, deliveries
 from devhost.demo.workflow import Workflow, triage
@@ -19,8 +23,33 @@ from devhost.host import BackgroundHost
 HOOK: Final = "demo"
 
 
+@dataclass(frozen=True, slots=True)
+class Running:
+    """The demo's host, after all scenes."""
+
+    host: BackgroundHost
+    checks: Checks
+    keys: Mapping[str, str]
+    token: str
+
+
 def run_demo(console: Console, *, once: bool, port: int, bootstrap: str) -> int:
     """Run the demo; the exit status."""
+    with running_demo(console, port=0 if once else port, bootstrap=bootstrap) as demo:
+        passed, failed = demo.checks.passed, demo.checks.failed
+        if not once:
+            console.print(f"\n{passed} checks passed, {len(failed)} failed")
+            console.print(_try_it(demo.host, demo.keys["shop"], demo.token), markup=False)
+            console.print(f"[bold]Dashboard[/]  {demo.host.url(HOOK)}/\n[bold]API token[/]  {demo.token}")
+            _wait_for_ctrl_c()
+    if once:
+        console.print(f"{passed} checks passed, {len(failed)} failed")
+    return 1 if failed else 0
+
+
+@contextmanager
+def running_demo(console: Console, *, port: int, bootstrap: str) -> Iterator[Running]:
+    """All scenes; what they left behind is there for the block. Raises NotRunning, and OSError for a taken port."""
     keys = {source: secrets.token_urlsafe(24) for source in ("github", "stripe", "shop", workflow.SOURCE)}
     keys["svix"] = "whsec_" + base64.b64encode(secrets.token_bytes(24)).decode()
     sources = {delivery.source: {"scheme": delivery.scheme, "key": "{type}"} for delivery in deliveries()}
@@ -38,22 +67,15 @@ def run_demo(console: Console, *, once: bool, port: int, bootstrap: str) -> int:
         "api_token": (token := secrets.token_urlsafe(24)),
     }
     console.print("Starting a broker, the plugin's process and the local host …")
-    with BackgroundHost(
-        endpoints={HOOK: settings}, apps={"triage": triage}, port=0 if once else port, bootstrap=bootstrap
-    ) as host:
+    with BackgroundHost(endpoints={HOOK: settings}, apps={"triage": triage}, port=port, bootstrap=bootstrap) as host:
         checks = Checks(console)
-        Webhooks(console, checks, url=host.url(HOOK), bootstrap=host.bootstrap, keys=keys).run()
+        webhooks = Webhooks(console, checks, url=host.url(HOOK), bootstrap=host.bootstrap, keys=keys)
+        webhooks.run()
         Workflow(
             console, checks, url=host.url(HOOK), bootstrap=host.bootstrap, token=token, secret=keys[workflow.SOURCE]
         ).run()
-        passed, failed = checks.passed, checks.failed
-        if not once:
-            console.print(f"\n{passed} checks passed, {len(failed)} failed")
-            console.print(_try_it(host, keys["shop"], token), markup=False)
-            _wait_for_ctrl_c()
-    if once:
-        console.print(f"{passed} checks passed, {len(failed)} failed")
-    return 1 if failed else 0
+        Dashboard(console, checks, url=host.url(HOOK), token=token, events=webhooks.sent).run()
+        yield Running(host, checks, keys, token)
 
 
 def _try_it(host: BackgroundHost, secret: str, token: str) -> str:

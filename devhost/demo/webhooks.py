@@ -56,6 +56,8 @@ class Webhooks:
         self._bootstrap = bootstrap
         self._keys = keys
         self._client = httpx.Client(timeout=30.0, trust_env=False)
+        self.sent: list[str] = []
+        """The ids of the events that were acknowledged."""
 
     def run(self) -> None:
         """All scenes."""
@@ -79,6 +81,7 @@ class Webhooks:
         if answer.status_code != 200:  # noqa: PLR2004
             return
         found = answer.json()
+        self.sent.append(found["id"])
         message = read_back(self._bootstrap, found["topic"], found["partition"], found["offset"])
         headers = dict(message.headers() or ()) if message else {}
         if message is not None:

@@ -84,7 +84,7 @@ class Workflow:
 
     def _deliver(self, amount: int) -> str:
         event_id = f"order-{uuid.uuid4().hex[:8]}"
-        body = orjson.dumps({"id": event_id, "amount": amount})
+        body = orjson.dumps({"event_type": "order.placed", "id": event_id, "amount": amount})
         signed = SENDERS["hmac"](self._secret, body, time.time(), event_id)
         answer = self._client.post(
             f"{self._url}/webhook/{SOURCE}", content=body, headers={**signed, "Content-Type": "application/json"}

@@ -81,6 +81,12 @@ class Connection:
         """Callers that wait for an acknowledgement, or for the cluster."""
         return self._waiting + self._checking
 
+    @property
+    def queued(self) -> int:
+        """Records that are not acknowledged yet."""
+        with self._loop.lock:
+            return sum(batch.pending for batch in self._batches)
+
     def send(self, record: Record, *, timeout_s: float) -> Delivery:
         """Publish one record. Raises BridgeError."""
         return self.send_all((record,), timeout_s=timeout_s)[0]

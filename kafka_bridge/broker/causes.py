@@ -9,7 +9,7 @@ are the client's own, the others the broker's.
 from types import MappingProxyType
 from typing import Final
 
-from kafka_bridge.errors import BridgeError, Cause, TooLarge, Unavailable, Unroutable
+from kafka_bridge.errors import BridgeError, Cause, Malformed, TooLarge, Unavailable, Unroutable
 
 ALL_BROKERS_DOWN: Final = -187
 FATAL: Final = -150
@@ -35,6 +35,18 @@ _CAUSES: Final = MappingProxyType(
         29: Cause.NOT_AUTHORIZED,  # TOPIC_AUTHORIZATION_FAILED
         30: Cause.NOT_AUTHORIZED,  # GROUP_AUTHORIZATION_FAILED
         31: Cause.NOT_AUTHORIZED,  # CLUSTER_AUTHORIZATION_FAILED: for an idempotent producer, WRITE on no topic at all
+    }
+)
+
+# Of a topic that is to be created.
+_REFUSED_TOPIC: Final = MappingProxyType(
+    {
+        17: "topic: the brokers refuse the name; it may differ from another one in dots and underscores only.",
+        37: "partitions: the brokers refuse the number.",
+        38: "replication_factor: there are not so many brokers.",
+        40: "config: the brokers refuse a property, or its value.",
+        42: "The brokers refuse the request.",
+        44: "A policy of the cluster refuses the topic.",
     }
 )
 
@@ -64,3 +76,8 @@ def record_error(code: int, text: str, *, limit_of: str) -> BridgeError:
     if code in _REFUSED_RECORD:
         return Unroutable("The topic refuses the record (a compacted topic needs a key).")
     return Unavailable(_CAUSES.get(code, Cause.NOT_ACKNOWLEDGED), text)
+
+
+def topic_error(code: int, text: str) -> BridgeError:
+    """Why a topic was not created."""
+    return Malformed(_REFUSED_TOPIC[code]) if code in _REFUSED_TOPIC else record_error(code, text, limit_of="the topic")

@@ -23,6 +23,11 @@ MAX_FETCH_BYTES: Final = 16 * 1024 * 1024
 # One plugin process serves a whole workspace: the library's default queue of 1 GiB would be its end.
 QUEUE_KBYTES: Final = 64 * 1024
 QUEUE_RECORDS: Final = 50_000
+# Many tools may read at once, each for a moment.
+READER_KBYTES: Final = 2048
+READER_RECORDS: Final = 200
+# The library wants a name all the same. Nobody joins or commits under it, so no broker ever hears of a group.
+NO_GROUP: Final = "kafka-bridge-reader"
 
 # What an operator may add. Left out on purpose: whatever weakens an acknowledgement (acks, retries, idempotence,
 # timeouts of delivery), reads a file of the host (…location), loads code (plugin.library.paths) or is a setting.
@@ -221,6 +226,12 @@ def consumer_properties(cluster: Cluster, *, ca_file: str, group_id: str, member
         "fetch.queue.backoff.ms": 10,
         **extra,
     }
+
+
+def reader_properties(cluster: Cluster, *, ca_file: str, group_id: str) -> Properties:
+    """For one call of a tool that reads: a group it is a member of, or none, and little memory."""
+    properties = consumer_properties(cluster, ca_file=ca_file, group_id=group_id or NO_GROUP)
+    return {**properties, "queued.max.messages.kbytes": READER_KBYTES, "queued.min.messages": READER_RECORDS}
 
 
 def admin_properties(cluster: Cluster, *, ca_file: str) -> Properties:

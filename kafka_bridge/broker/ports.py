@@ -8,7 +8,7 @@ Everything here may block the calling thread unless it says otherwise: in the pl
 All of it raises `BridgeError` and nothing else.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import NamedTuple, Protocol
@@ -143,27 +143,55 @@ class Consumer(Protocol):
         """Leave the group."""
 
 
-@dataclass(frozen=True, slots=True)
-class TopicInfo:
-    """A topic and, per partition, the earliest and the end offset."""
+class Reader(Consumer, Protocol):
+    """A consumer that also says where topics begin and end. Until it subscribes it is in no group."""
 
-    name: str
-    offsets: Mapping[int, tuple[int, int]]
+    def reach(self, topic: str, timeout_s: float) -> bool:
+        """Whether a broker answered a question about `topic`, or about all; `trouble` says why not."""
+
+    @property
+    def trouble(self) -> Trouble | None:
+        """What the client has said last of its connections."""
+
+    @property
+    def ended(self) -> Collection[TopicPartition]:
+        """The partitions of which all that lies there has been given out."""
+
+    def topics(self) -> Mapping[str, int]:
+        """All topics that may be seen, with their number of partitions."""
+
+    def partitions(self, topic: str) -> Sequence[TopicPartition]:
+        """Those of a topic. Raises Unavailable, with the cause `topic does not exist` where that is so."""
+
+    def offsets(
+        self, partitions: Sequence[TopicPartition], at: Start | int, *, partly: bool = False
+    ) -> Mapping[TopicPartition, int]:
+        """The earliest offset of each, the end, or that of the first record not older than a unix time in ms.
+
+        `partly`: a partition of which no broker knows it now is left out, rather than to raise.
+        """
 
 
 class Admin(Protocol):
-    """Looks at topics, and creates them."""
+    """Creates topics."""
 
-    def topics(self, *, timeout_s: float) -> Mapping[str, int]:
-        """All topics that may be seen, with their number of partitions."""
+    def reach(self, topic: str, timeout_s: float) -> bool:
+        """As a reader's."""
 
-    def topic(self, name: str, *, timeout_s: float) -> TopicInfo:
-        """One topic. Raises Unavailable, with the cause `topic does not exist` where that is so."""
+    @property
+    def trouble(self) -> Trouble | None:
+        """As a reader's."""
 
     def create_topic(
         self, name: str, *, partitions: int, replication: int, config: Mapping[str, str], timeout_s: float
     ) -> bool:
-        """Create a topic and wait for it; False when it existed already."""
+        """Create a topic and wait for it; False when it existed already. -1 leaves a number to the brokers.
+
+        Raises Malformed where the brokers refuse to make it.
+        """
+
+    def close(self) -> None:
+        """Let go of threads and sockets. Blocks for a moment."""
 
 
 class Span(NamedTuple):

@@ -47,6 +47,10 @@ class ProducerRegistry:
                 self._leave_room()
         return connection
 
+    def find(self, cluster: Cluster) -> Connection | None:
+        """The connection for these settings, if there is one."""
+        return self._connections.get(cluster.fingerprint) if self._pid == os.getpid() else None
+
     def connections(self) -> tuple[Connection, ...]:
         """All that are open now."""
         return tuple(self._connections.values())

@@ -10,7 +10,7 @@ from kafka_bridge.dify.hooks import Hook
 from kafka_bridge.dify.sessions import Session, Sessions
 from kafka_bridge.dify.storage import NO_STORAGE, SessionStorage
 from kafka_bridge.errors import TokenNotConfigured, Unauthorized
-from kafka_bridge.http import Inbound, Outbound
+from kafka_bridge.http import Answer, Inbound
 from kafka_bridge.settings.table import SETTINGS
 
 SAFE: Final = ("GET", "HEAD")
@@ -88,4 +88,4 @@ def _is_same(presented: str, csrf: str) -> bool:
     return hmac.compare_digest(presented.encode("utf-8", "surrogatepass"), csrf.encode())
 
 
-type Handler = Callable[[Call], Outbound]
+type Handler = Callable[[Call], Answer]

@@ -17,6 +17,18 @@ ANSWER_S: Final = 4.0
 MISSES: Final = 2
 
 
+def answers(ask: Callable[[], object], loop: Loop, within_s: float) -> bool:
+    """Whether the session of a request gives an answer, whatever it says."""
+    try:
+        with loop.deadline(within_s):
+            ask()
+    except TimeoutError:
+        return False
+    except Exception:  # noqa: BLE001 - the SDK raises a bare one for whatever the daemon says
+        return True
+    return True
+
+
 class Caller:
     """The other end of one open request. `ask` returns, or raises whatever it likes, if the session is alive.
 
@@ -60,7 +72,7 @@ class Caller:
         """Look now: return when it is known."""
         missed = 0
         while not self._gone and missed < MISSES:
-            if self._answers():
+            if answers(self._ask, self._loop, ANSWER_S):
                 return
             missed += 1
         if self._waiter is not None and not self._gone:
@@ -73,15 +85,5 @@ class Caller:
         while (waiter := self._waiter) is not None and not self._gone:
             if not waiter.wait(LOOK_S):
                 self.check()
-                if not self._gone:
+                if self._waiter is waiter and not self._gone:
                     self._on_look()
-
-    def _answers(self) -> bool:
-        try:
-            with self._loop.deadline(ANSWER_S):
-                self._ask()
-        except TimeoutError:
-            return False
-        except Exception:  # noqa: BLE001 - the SDK raises a bare one for whatever the daemon says
-            return True
-        return True

@@ -71,6 +71,11 @@ class Consumers:
         self._dispatchers[endpoint] = identity, dispatcher
         return dispatcher
 
+    def find(self, endpoint: str) -> Dispatcher | None:
+        """The endpoint's dispatcher, if there is one that is in its group, or will be."""
+        found = self._dispatchers.get(endpoint)
+        return None if found is None or found[1].member.has_left else found[1]
+
     def _make(self, endpoint: str, plan: Plan, cluster: Cluster) -> Dispatcher:
         roomy = config.roomy(cluster)
         dispatcher = Dispatcher(

@@ -1,8 +1,10 @@
 """`GET /dead-letters`, `POST /dead-letters/redrive`: what failed, and how it goes back."""
 
 from collections.abc import Mapping, Sequence
+from http import HTTPStatus
 from types import MappingProxyType
 from typing import Final
+from urllib.parse import urlencode
 
 import orjson
 
@@ -10,11 +12,11 @@ from kafka_bridge.dify.call import Call
 from kafka_bridge.dify.consume import with_status
 from kafka_bridge.dify.events import query_of
 from kafka_bridge.dify.letters import Letters
-from kafka_bridge.dispatch.asking import order_of, order_of_form
+from kafka_bridge.dispatch.asking import order_of, order_of_form, place_of
 from kafka_bridge.dispatch.cursor import Positions, cursor_of, positions_of
 from kafka_bridge.dispatch.ended import Ended
-from kafka_bridge.dispatch.listing import Page
 from kafka_bridge.dispatch.redrive import FILTERS, Line, Order, Told, Wanted, letter_topics, wanted_of
+from kafka_bridge.dispatch.shown import Page
 from kafka_bridge.documents import json_text
 from kafka_bridge.errors import Malformed
 from kafka_bridge.events.record import Delivery
@@ -22,6 +24,8 @@ from kafka_bridge.http import Outbound, json_reply, problem
 
 DEFAULT_LIMIT: Final = 50
 MAX_LIMIT: Final = 100
+# How long a page counts what would be sent back.
+LOOK_S: Final = 5.0
 # What is told of single letters; the counts are about all of them.
 MOST_TOLD: Final = 200
 # A longer answer would not be given (`http.MAX_ANSWER_BYTES`).
@@ -63,8 +67,13 @@ class DeadLetters:
             raise Malformed(f"state must be {' or '.join(filter(None, _STATES))}.")
         return self._letters.page(call, wanted, redriven=_STATES[state], limit=limit, cursor=cursor)
 
+    def look(self, call: Call, wanted: Wanted, record: str) -> Told:
+        """What would be sent back, of all that are wanted or of one record. Raises BridgeError."""
+        order = Order(wanted=wanted, record=place_of(record) if record else None)
+        return self._letters.send_back(call, order, max_s=LOOK_S, tell=lambda _: None)
+
     def redrive(self, call: Call) -> Outbound:
-        """Send back what is asked for, and say what has become of it."""
+        """Send back what is asked for, and say what has become of it: to a browser's form by the page that follows."""
         call.authorize()
         order, max_s = asked_of(call)
         lines = list[Line]()
@@ -72,14 +81,26 @@ class DeadLetters:
         def tell(more: Sequence[Line]) -> None:
             lines.extend(more[: MOST_TOLD - len(lines)])
 
-        return _answer(self._letters.send_back(call, order, max_s=max_s, tell=tell), lines)
+        told = self._letters.send_back(call, order, max_s=max_s, tell=tell)
+        answer = _answer(told, lines)
+        if not is_form(call):
+            return answer
+        if answer.status == HTTPStatus.OK:
+            return _see(told)
+        document = orjson.loads(answer.body)
+        counts = ", ".join(f"{told.counts[name]} {name}" for name in ("redriven", "failed", "skipped"))
+        return answer._replace(body=orjson.dumps({**document, "detail": f"{document['detail']} ({counts})"}))
+
+
+def is_form(call: Call) -> bool:
+    """Whether a browser has sent a form. Tools say so of whatever they send."""
+    return bool(call.form) and not call.inbound.body.lstrip().startswith(b"{")
 
 
 def asked_of(call: Call) -> tuple[Order, float]:
     """What the body asks for, JSON or a form; an empty one for a dry run of all. Raises Malformed."""
     body = call.inbound.body.strip()
-    # Tools say of whatever they send that it is a form.
-    if call.form and not body.startswith(b"{"):
+    if is_form(call):
         return order_of_form({name: text for name, text in call.form.items() if name != "csrf"})
     try:
         document = orjson.loads(body) if body else {}
@@ -121,6 +142,13 @@ def _answer(told: Told, lines: Sequence[Line]) -> Outbound:
         return with_status(body, told.results)
     refusal = problem(told.error)
     return refusal._replace(body=orjson.dumps({**orjson.loads(refusal.body), **body}))
+
+
+def _see(told: Told) -> Outbound:
+    """The page to go on with; relative, as nobody here knows the address under which the endpoint is reached."""
+    remaining = "" if told.next else str(told.remaining)
+    asked = {"view": "dead-letters", "redriven": told.redriven, "skipped": told.skipped, "remaining": remaining}
+    return Outbound(HTTPStatus.SEE_OTHER, headers=(("Location", f"../?{urlencode(asked)}"),))
 
 
 def _line(line: Line) -> Mapping[str, object]:

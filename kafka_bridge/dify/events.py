@@ -10,12 +10,12 @@ import orjson
 from kafka_bridge.dify.call import Call
 from kafka_bridge.dify.recorder import EventRecorder
 from kafka_bridge.errors import LogUnreadable, Malformed, NotFound
-from kafka_bridge.events.log.document import document_of, lines_of
+from kafka_bridge.events.log.document import json_of, lines_of
 from kafka_bridge.events.log.entry import is_id
 from kafka_bridge.events.log.query import Filter, Page, Row
 from kafka_bridge.events.log.reader import Reader
 from kafka_bridge.events.log.store import StorageFailed
-from kafka_bridge.http import JSON, Outbound, json_reply
+from kafka_bridge.http import JSON, Outbound
 from kafka_bridge.moments import unix_of
 
 NDJSON: Final = "application/x-ndjson"
@@ -40,9 +40,11 @@ class Events:
         """`{"events", "next"}`, or, where lines are asked for, one whole event per line."""
         call.authorize()
         asked = query_of(call.inbound.query)
-        cursor, limit = cursor_of(asked), limit_of(asked)
-        lines = asked.get("format") == "ndjson" or NDJSON in call.inbound.header("accept")
+        cursor, limit, lines = cursor_of(asked), limit_of(asked), _wants_lines(asked, call.inbound.header("accept"))
         page = self.page(call, filter_of(asked), cursor=cursor, limit=limit)
+        if lines and page.trouble:
+            # In lines there is no place to say that some are missing.
+            raise LogUnreadable(page.trouble)
         rows = self.whole(call, page.rows) if lines else page.rows
         told = list(lines_of(rows, whole=lines, room_bytes=MAX_ROWS_BYTES))
         following = page.next if len(told) == len(rows) else rows[len(told) - 1].entry.id
@@ -54,10 +56,12 @@ class Events:
     def show(self, call: Call) -> Outbound:
         """One event whole."""
         call.authorize()
-        return json_reply(document_of(self.find(call, call.name), whole=True))
+        return Outbound(HTTPStatus.OK, json_of(self.find(call, call.name), whole=True))
 
     def page(self, call: Call, wanted: Filter, *, cursor: str = "", limit: int = DEFAULT_LIMIT) -> Page:
         """A page of the endpoint's log."""
+        # A look may be the only request that comes for long.
+        self._recorder.catch_up(call)
         return self._reader.query(
             self._recorder.log(call), self._recorder.store(call), wanted, cursor=cursor, limit=limit
         )
@@ -91,15 +95,19 @@ def query_of(query: str, names: frozenset[str] = _NAMES) -> Mapping[str, str]:
     if unknown := sorted(asked.keys() - names):
         shown = ascii(unknown[0][:MAX_CURSOR_CHARS])
         raise Malformed(f"There is no parameter {shown}; there are {', '.join(sorted(names))}.")
+    # A cursor has a bound of its own.
+    if long := [name for name in asked if name != "cursor" and len(asked[name]) > MAX_FILTER_CHARS]:
+        raise Malformed(f"{long[0]} has more than {MAX_FILTER_CHARS} characters.")
     return asked
 
 
 def filter_of(asked: Mapping[str, str]) -> Filter:
     """Which rows. Raises Malformed."""
-    texts = {name: asked.get(name, "")[:MAX_FILTER_CHARS] for name in ("source", "outcome", "text")}
     return Filter(
-        **texts,
-        event_type=asked.get("type", "")[:MAX_FILTER_CHARS],
+        source=asked.get("source", ""),
+        event_type=asked.get("type", ""),
+        outcome=asked.get("outcome", ""),
+        text=asked.get("text", ""),
         since=_time(asked, "since"),
         until=_time(asked, "until"),
     )
@@ -119,6 +127,14 @@ def limit_of(asked: Mapping[str, str]) -> int:
     if not (text.isascii() and text.isdigit() and len(text) <= len(str(MAX_LIMIT)) and 1 <= int(text) <= MAX_LIMIT):
         raise Malformed(f"limit must be a whole number from 1 to {MAX_LIMIT}.")
     return int(text)
+
+
+def _wants_lines(asked: Mapping[str, str], accept: str) -> bool:
+    """One event per line; what the parameter says counts before the header. Raises Malformed."""
+    form = asked.get("format", "")
+    if form not in {"", "json", "ndjson"}:
+        raise Malformed("format must be json or ndjson.")
+    return form == "ndjson" or (not form and NDJSON in accept)
 
 
 def _time(asked: Mapping[str, str], name: str) -> float | None:

@@ -18,13 +18,15 @@ from kafka_bridge.dify.hooks import Hooks
 from kafka_bridge.dify.sessions import Sessions
 from kafka_bridge.dify.storage import SessionStorage
 from kafka_bridge.errors import BridgeError, Internal
-from kafka_bridge.http import Inbound, Outbound, problem
+from kafka_bridge.http import Answer, Inbound, Streamed, problem
 from kafka_bridge.incidents import incident_of
 
 logger = logging.getLogger(__name__)
 
 # How an empty body arrives: the daemon writes it as an empty chunked one, and the SDK does not decode the chunks.
 EMPTY_CHUNKED_BODY: Final = b"0\r\n\r\n"
+# Senders choose the names of their headers: longer ones are not remembered.
+MAX_KNOWN_CHARS: Final = 64
 # An answer is one line of hex on stdout, and one above 5 MiB kills the process. No answer of ours comes near.
 MAX_ANSWER_BYTES: Final = 1024 * 1024
 
@@ -83,14 +85,23 @@ class EnvironHeaders(Mapping[str, str]):
         return self._environ.get(_environ_key(name), default)
 
     def __iter__(self) -> Iterator[str]:
-        for key, value in self._environ.items():
-            if key.startswith("HTTP_"):
-                yield key[5:].replace("_", "-").lower()
-            elif key == "CONTENT_TYPE" and value:
-                yield "content-type"
+        return (header[0] for header in self.items())
 
     def __len__(self) -> int:
         return sum(1 for _ in self)
+
+    def items(self) -> Iterator[tuple[str, str]]:  # type: ignore[override]
+        """All of them, without looking each up: the way of whoever records a request."""
+        for key, value in self._environ.items():
+            if key[:5] == "HTTP_":
+                yield (_name(key) if len(key) <= MAX_KNOWN_CHARS else _name.__wrapped__(key)), value
+            elif key == "CONTENT_TYPE" and value:
+                yield "content-type", value
+
+
+@lru_cache(maxsize=1024)
+def _name(key: str) -> str:
+    return key[5:].replace("_", "-").lower()
 
 
 @lru_cache(maxsize=1024)
@@ -117,8 +128,11 @@ def _path(path_info: str) -> str:
     return path_info if path_info.isascii() else path_info.encode("latin-1").decode("utf-8", "replace")
 
 
-def to_response(outbound: Outbound) -> Response:
+def to_response(outbound: Answer) -> Response:
     """Our answer as the SDK wants it."""
+    if isinstance(outbound, Streamed):
+        # The SDK streams what is a generator, and joins anything else.
+        return Response(outbound.chunks, outbound.status, outbound.headers, content_type=outbound.content_type)
     if len(outbound.body) > MAX_ANSWER_BYTES:
         incident = secrets.token_hex(4)
         logger.error("incident %s: an answer of %d bytes", incident, len(outbound.body))

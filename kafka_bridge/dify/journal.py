@@ -1,7 +1,6 @@
 """The log lines about requests: what was refused, and why, at a rate that an attacker cannot raise."""
 
 import logging
-from collections import Counter
 from typing import Final
 
 from kafka_bridge.clock import Clock
@@ -18,16 +17,14 @@ MAX_SHOWN: Final = 256
 
 
 class Journal:
-    """Implements `events.outcome.Recorder`: counts outcomes, and logs those that were not a success."""
+    """Implements `events.outcome.Recorder`: logs outcomes that were not a success."""
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
         self._limit = RateLimit(burst=5, interval_s=10.0)
-        self.counts: Counter[str] = Counter()
 
     def record(self, endpoint: str, outcome: Outcome) -> None:
         error = outcome.error
-        self.counts["accepted" if error is None else error.slug] += 1
         if error is None:
             return
         what = outcome.reason or str(error)
@@ -47,7 +44,6 @@ class Journal:
 
     def refused(self, endpoint: str, source: str, error: Unverified) -> None:
         """Note that somebody who is not the sender asked for a handshake."""
-        self.counts[error.slug] += 1
         self._warn(
             (endpoint, source, error.slug, "handshake"),
             f"handshake answered 401: endpoint {endpoint}, source {source}: {error.reason}",
@@ -55,14 +51,12 @@ class Journal:
 
     def misconfigured(self, endpoint: str, source: str, error: SettingsInvalid) -> None:
         """Note that a request met settings that cannot work."""
-        self.counts[error.slug] += 1
         self._warn(
             (endpoint, source, error.slug), f"webhook answered 500: endpoint {endpoint}, source {source}: {error}"
         )
 
     def ran(self, endpoint: str, ran: Ran) -> None:
         """Note how a run ended."""
-        self.counts[f"run {ran.ending}"] += 1
         if ran.ending == Ending.DONE and not ran.dead_lettered:
             return
         what = "dead-lettered after" if ran.dead_lettered else "run"

@@ -21,14 +21,14 @@ from kafka_bridge.dify.runs import RUN_S, Runs, ran
 from kafka_bridge.dispatch.cursor import Positions
 from kafka_bridge.dispatch.ended import Ended, Ending
 from kafka_bridge.dispatch.letter import Letter
-from kafka_bridge.dispatch.listing import Listing, Page
+from kafka_bridge.dispatch.listing import Listing
 from kafka_bridge.dispatch.memory import CLAIM_S, SUFFIX, Memory
 from kafka_bridge.dispatch.payload import read
 from kafka_bridge.dispatch.plan import Plan
 from kafka_bridge.dispatch.reading import Bounds
 from kafka_bridge.dispatch.redrive import Line, Order, Target, Told, Wanted, letter_topics
 from kafka_bridge.dispatch.redriver import redrive
-from kafka_bridge.dispatch.shown import Shown, shown
+from kafka_bridge.dispatch.shown import Page, Shown, shown
 from kafka_bridge.errors import Busy, Cause, Unavailable
 from kafka_bridge.events.outcome import Recorder
 from kafka_bridge.events.record import Consumed, TopicPartition

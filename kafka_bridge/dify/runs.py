@@ -1,5 +1,6 @@
 """Runs the endpoint's app while a request is open, a bounded number of times at once in the whole process."""
 
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
@@ -43,6 +44,11 @@ class Runs:
         self._loop = loop
         self._clock = clock
         self._keep_up = keep_up
+        self._running: Counter[str] = Counter()
+
+    def in_flight(self, endpoint: str) -> int:
+        """How many of an endpoint's runs are not over."""
+        return self._running[endpoint]
 
     @contextmanager
     def attended(self, call: Call, on_gone: Task = lambda: None) -> Iterator[Caller]:
@@ -58,12 +64,16 @@ class Runs:
                 return Ended(Ending.NOT_STARTED, error="as many runs as there may be at once took too long")
         except Interrupted:
             return Ended(Ending.NOT_STARTED, error="whoever asked for the run has gone")
+        self._running[call.endpoint] += 1
         try:
             ended = caller.call(lambda: self._run(call, plan, payload))
         except Interrupted:
             return Ended(Ending.UNKNOWN, error="whoever asked for the run has gone, and the answer of Dify with it")
         finally:
             self._slots.release()
+            self._running[call.endpoint] -= 1
+            if not self._running[call.endpoint]:
+                del self._running[call.endpoint]
         if CANCELED in ended.error:
             # With this the daemon ends what was called for by somebody who has gone, if it says anything at all; before
             # 0.6.9 it may also have been somebody else's caller. No other run is to begin until that is known.
@@ -127,4 +137,6 @@ def ran(payload: Payload, ended: Ended, *, time: float, attempt: int = 1, dead_l
         duration_s=ended.duration_s,
         time=time,
         dead_lettered=dead_lettered,
+        text=payload.text,
+        content_type=payload.header("content-type") or "",
     )

@@ -8,7 +8,7 @@ import hashlib
 import hmac
 import secrets
 from collections import OrderedDict
-from http.cookies import CookieError, SimpleCookie
+from collections.abc import Iterator
 from typing import Final, NamedTuple
 
 from itsdangerous import BadData, URLSafeSerializer
@@ -19,7 +19,9 @@ from kafka_bridge.settings.secret import Secret
 COOKIE: Final = "kafka_bridge"
 LASTS_S: Final = 12 * 3600
 MAX_SIGNED_OUT: Final = 4096
-MAX_COOKIE_CHARS: Final = 4096
+# What one of ours has, and some more. A browser sends those of whatever else is at the host with it.
+MAX_COOKIE_CHARS: Final = 512
+MAX_COOKIES: Final = 10
 
 
 class Session(NamedTuple):
@@ -42,11 +44,14 @@ class Sessions:
 
     def find(self, cookies: str, endpoint: str, token: Secret | None) -> Session | None:
         """The session of a request's `Cookie` header; None when there is no good one."""
-        if token is None or f"{COOKIE}=" not in cookies or len(cookies) > MAX_COOKIE_CHARS:
+        if token is None or f"{COOKIE}=" not in cookies:
             return None
+        return next((found for value in _values(cookies) if (found := self._session(value, endpoint, token))), None)
+
+    def _session(self, value: str, endpoint: str, token: Secret) -> Session | None:
         try:
-            nonce, issued = _signer(endpoint, token).loads(SimpleCookie(cookies)[COOKIE].value)
-        except (BadData, CookieError, KeyError, TypeError, ValueError):
+            nonce, issued = _signer(endpoint, token).loads(value)
+        except (BadData, TypeError, ValueError):
             return None
         if nonce in self._signed_out or not 0 <= self._clock.now() - issued < LASTS_S:
             return None
@@ -57,6 +62,15 @@ class Sessions:
         self._signed_out[session.nonce] = None
         while len(self._signed_out) > MAX_SIGNED_OUT:
             self._signed_out.popitem(last=False)
+
+
+def _values(cookies: str) -> Iterator[str]:
+    """Those of our name, of whatever path (RFC 6265, section 4.2.1); beside them may stand anything."""
+    ours = [pair for pair in cookies.split(";") if pair.strip().startswith(f"{COOKIE}=")]
+    for pair in ours[:MAX_COOKIES]:
+        value = pair.partition("=")[2].strip().strip('"')
+        if len(value) <= MAX_COOKIE_CHARS:
+            yield value
 
 
 def _signer(endpoint: str, token: Secret) -> URLSafeSerializer:

@@ -16,6 +16,8 @@ from kafka_bridge.http import Outbound, json_reply
 from kafka_bridge.ingress.dedupe import Dedupe
 from kafka_bridge.ingress.publish import Publisher
 from kafka_bridge.ingress.receive import answer, ask, receive
+from kafka_bridge.metrics import Metrics
+from kafka_bridge.settings.cluster import Cluster
 from kafka_bridge.settings.sources import DEFAULT_SOURCE
 
 # The delivery timeout is 8 s and expiry is scanned once a second: the report is there by then.
@@ -35,6 +37,7 @@ class Webhooks:
         journal: Journal,
         recorder: Recorder,
         clock: Clock,
+        metrics: Metrics | None = None,
     ) -> None:
         self._after_run = after_run
         self._registry = registry
@@ -42,6 +45,7 @@ class Webhooks:
         self._journal = journal
         self._recorder = recorder
         self._clock = clock
+        self._metrics = metrics or Metrics()
 
     def deliver(self, call: Call) -> Outbound:
         """POST: verify, route, publish, record, answer."""
@@ -53,14 +57,29 @@ class Webhooks:
             # A name that is not configured came with the request: it is neither logged nor counted apart.
             known = name if call.hook.knows(name) else "unknown"
             self._journal.misconfigured(call.endpoint, known, error)
+            self._metrics.of(call.endpoint).request(known, "misconfigured")
             raise
 
+        publisher = self.publisher(call, cluster)
+        limit_bytes = call.hook.limit_bytes
+        outcome = receive(call.inbound, source, publisher=publisher, clock=self._clock, limit_bytes=limit_bytes)
+        self._recorder.record(call.endpoint, outcome)
+        if source.run and outcome.error is None:
+            return self._after_run.answer(call, outcome)
+        return answer(outcome)
+
+    def publisher(self, call: Call, cluster: Cluster) -> Publisher:
+        """What a request publishes with; it has to be done soon."""
+
         def send(records: Sequence[Record]) -> Sequence[Delivery]:
-            return self._registry.lease(cluster).send_all(records, timeout_s=deadline - monotonic())
+            began = monotonic()
+            deliveries = self._registry.lease(cluster).send_all(records, timeout_s=deadline - began)
+            self._metrics.published(call.endpoint, len(records), monotonic() - began)
+            return deliveries
 
         monotonic = self._clock.monotonic
         deadline = monotonic() + ANSWER_WITHIN_S
-        publisher = Publisher(
+        return Publisher(
             send=send,
             dedupe=self._dedupe,
             endpoint=call.endpoint,
@@ -68,12 +87,6 @@ class Webhooks:
             deadline=deadline,
             refusal=None if call.hook.settings.publishing else Unavailable(Cause.PUBLISHING_DISABLED),
         )
-        limit_bytes = call.hook.limit_bytes
-        outcome = receive(call.inbound, source, publisher=publisher, clock=self._clock, limit_bytes=limit_bytes)
-        self._recorder.record(call.endpoint, outcome)
-        if source.run and outcome.error is None:
-            return self._after_run.answer(call, outcome)
-        return answer(outcome)
 
     def probe(self, call: Call) -> Outbound:
         """GET and HEAD: a handshake, or whether the source is there and can work."""
@@ -83,6 +96,7 @@ class Webhooks:
             reply = ask(call.inbound, source, clock=self._clock)
         except Unverified as error:
             self._journal.refused(call.endpoint, name, error)
+            self._metrics.of(call.endpoint).request(name, "rejected")
             raise
         return reply or json_reply({"status": "healthy", "service": "kafka_bridge", "source": name})
 

@@ -230,6 +230,11 @@ class Engine:
         """The partitions that are ours and not revoked."""
         return [position for position, lane in self._board.lanes.items() if not lane.draining]
 
+    @property
+    def positions(self) -> Mapping[TopicPartition, int | None]:
+        """The same with where each goes on after a restart; None before its first record."""
+        return {position: self._board.lanes[position].offsets.committable for position in self.assigned}
+
     # What becomes of a task.
 
     def _known(self, partitions: Iterable[TopicPartition]) -> list[TopicPartition]:

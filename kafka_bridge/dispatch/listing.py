@@ -14,7 +14,7 @@ from kafka_bridge.broker.ports import Scanner, Span
 from kafka_bridge.dispatch.cursor import Positions
 from kafka_bridge.dispatch.letter import Letter, read_letter
 from kafka_bridge.dispatch.reading import Bounds, Reading, Spans
-from kafka_bridge.dispatch.shown import Shown
+from kafka_bridge.dispatch.shown import Page, Shown
 from kafka_bridge.errors import Cause, Unreadable
 from kafka_bridge.events.record import TopicPartition
 
@@ -26,14 +26,6 @@ _READ: Final = 200
 
 type Choose = Callable[[Letter], Shown | None]
 """What is shown of a letter; None for one that is not wanted."""
-
-
-@dataclass(frozen=True, slots=True)
-class Page:
-    """Newest first. `next` is where to go on; empty when there are no more. A page may be short, and not the last."""
-
-    rows: Sequence[Shown] = ()
-    next: Positions = field(default_factory=dict)
 
 
 @dataclass(slots=True)

@@ -79,14 +79,14 @@ class Member:
         """Leave the group, after what runs has ended or `DRAIN_S` are over."""
         self._stopping = True
 
-    def inquire(self) -> Inquiry:
+    def inquire(self, timeout_s: float = INQUIRY_S) -> Inquiry:
         """Have what is done committed, and ask for the lag; waits for the answer."""
         inquiry = Inquiry(self._loop.waiter())
         with self._loop.lock:
             if self._left:
                 return inquiry
             self._inquiries.append(inquiry)
-        inquiry.waiter.wait(INQUIRY_S)
+        inquiry.waiter.wait(timeout_s)
         return inquiry
 
     def on_left(self, task: Task) -> None:

@@ -1,10 +1,11 @@
-"""A dead letter as it is shown: where it lies, what it was, why it failed, and so much of its value. Pure."""
+"""Dead letters as they are shown: where each lies, what it was, why it failed, and so much of its value. Pure."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import islice
 from typing import Final
 
+from kafka_bridge.dispatch.cursor import Positions
 from kafka_bridge.dispatch.letter import Letter
 from kafka_bridge.dispatch.payload import read
 from kafka_bridge.dispatch.plan import Plan
@@ -90,6 +91,14 @@ class Shown:
         if self.place is None:
             return {"topic": self.origin}
         return {"topic": self.origin, "partition": self.place[0], "offset": self.place[1]}
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """Newest first. `next` is where to go on; empty when there are no more. A page may be short, and not the last."""
+
+    rows: Sequence[Shown] = ()
+    next: Positions = field(default_factory=dict)
 
 
 def shown(letter: Letter, plan: Plan, keeping: Keeping, *, group: str = "", redriven: bool | None = False) -> Shown:

@@ -20,6 +20,10 @@ from kafka_bridge.events.record import Headers, Record
 
 # CloudEvents wants a type that is not empty; a sender that names none gets this one.
 UNTYPED: Final = "webhook"
+BINARY: Final = "binary"
+STRUCTURED_FORMAT: Final = "structured"
+RAW: Final = "raw"
+_FIRST_ATTRIBUTE: Final = "ce_specversion"
 _NO_ATTRIBUTES: Final[Mapping[str, str]] = MappingProxyType({})
 _STRUCTURED_TYPE: Final = f"{STRUCTURED}; charset=UTF-8".encode()
 
@@ -43,7 +47,7 @@ class Event(NamedTuple):
 class Envelope:
     """Turns the events of one source into records."""
 
-    def __init__(self, *, source: str, scheme: str, record_format: str = "binary") -> None:
+    def __init__(self, *, source: str, scheme: str, record_format: str = BINARY) -> None:
         self._source = f"/webhook/{source}"
         self._source_bytes = self._source.encode()
         self._tail: Headers = (("webhook-source", source.encode()), ("webhook-scheme", scheme.encode()))
@@ -51,24 +55,27 @@ class Envelope:
 
     def record(self, event: Event, *, topic: str, key: str | None, value: bytes) -> Record:
         """The event as a record; an empty key is none."""
-        raw_key = key.encode() if key else None
-        if self._format == "structured":
-            headers = (("content-type", _STRUCTURED_TYPE), *self._tail)
-            return Record(topic=topic, key=raw_key, value=self._document(event, value), headers=headers)
+        written = self._document(event, value) if self._format == STRUCTURED_FORMAT else value
+        return Record(topic=topic, key=key.encode() if key else None, value=written, headers=self.headers(event))
+
+    def headers(self, event: Event) -> Headers:
+        """Those of the event's record."""
+        if self._format == STRUCTURED_FORMAT:
+            return (("content-type", _STRUCTURED_TYPE), *self._tail)
         typed: Headers = (("content-type", event.content_type.encode()),) if event.content_type else ()
-        if self._format == "raw":
-            return Record(topic=topic, key=raw_key, value=value, headers=(*typed, *self._tail))
+        if self._format == RAW:
+            return (*typed, *self._tail)
         if event.attributes:
             own: Headers = tuple((f"ce_{name}", text.encode()) for name, text in self._attributes(event).items())
         else:
             own = (
-                ("ce_specversion", b"1.0"),
+                (_FIRST_ATTRIBUTE, b"1.0"),
                 ("ce_id", event.id.encode()),
                 ("ce_source", self._source_bytes),
                 ("ce_type", (event.type or UNTYPED).encode()),
                 ("ce_time", rfc3339(event.time).encode()),
             )
-        return Record(topic=topic, key=raw_key, value=value, headers=(*own, *typed, *self._tail))
+        return (*own, *typed, *self._tail)
 
     def _attributes(self, event: Event) -> dict[str, str]:
         return {
@@ -85,6 +92,15 @@ class Envelope:
         if event.content_type:
             document["datacontenttype"] = event.content_type
         return orjson.dumps({**document, **_data(event.content_type, value)})
+
+
+def format_of(record: Record) -> str:
+    """The format that a record of an envelope has."""
+    name, value = record.headers[0]
+    if name == _FIRST_ATTRIBUTE:
+        return BINARY
+    # Raw data may be of the same type: then the headers are the same too.
+    return STRUCTURED_FORMAT if value == _STRUCTURED_TYPE else RAW
 
 
 def _data(content_type: str, value: bytes) -> Mapping[str, object]:

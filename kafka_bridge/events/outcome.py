@@ -19,6 +19,8 @@ class Verdict(StrEnum):
     """The scheme is `none`: the operator chose not to verify."""
     SKIPPED = "skipped"
     """The request was refused before its signature was looked at (a truncated body), or is a handshake without one."""
+    OWN = "own"
+    """No sender has brought it: a person who has the API token had the bridge make it."""
 
 
 class Taken(NamedTuple):

@@ -8,7 +8,8 @@ class Ran(NamedTuple):
 
     `topic`, `partition` and `offset` say where the record lies. `attempt` counts from 1; `ending` is how it ended in
     `dispatch.ended`'s words, `error` is for the operator; `time` is when it ended in unix seconds. `dead_lettered`:
-    there will be no other, and the dead-letter topic has the record.
+    there will be no other, and the dead-letter topic has the record. `text` is what was run, of `content_type`: what is
+    masked in it is to be masked in `error` too.
     """
 
     event_id: str
@@ -23,3 +24,5 @@ class Ran(NamedTuple):
     duration_s: float
     time: float
     dead_lettered: bool = False
+    text: str = ""
+    content_type: str = ""

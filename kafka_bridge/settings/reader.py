@@ -7,7 +7,7 @@ from typing import Final
 import orjson
 
 from kafka_bridge.settings.secret import Secret
-from kafka_bridge.settings.table import SETTINGS, Part
+from kafka_bridge.settings.table import EVERY_SETTING, Part
 
 # A pasted setting is a few kilobytes; the platform sets no maximum of its own.
 MAX_SETTING_CHARS: Final = 256 * 1024
@@ -34,11 +34,11 @@ class Problem:
     @property
     def part(self) -> Part:
         """What stops working because of it."""
-        return SETTINGS[self.setting].part
+        return EVERY_SETTING[self.setting].part
 
     def __str__(self) -> str:
         where = f" (source {self.source})" if self.source is not None else ""
-        return f"{SETTINGS[self.setting].label}{where}: {self.text}."
+        return f"{EVERY_SETTING[self.setting].label}{where}: {self.text}."
 
 
 class Reader:
@@ -58,7 +58,7 @@ class Reader:
 
     def text(self, name: str, *, source: str | None = None) -> str:
         """A trimmed text; the default when nothing was saved. `source`: who alone suffers when it is wrong."""
-        return self._string(name, source).strip() or SETTINGS[name].default
+        return self._string(name, source).strip() or EVERY_SETTING[name].default
 
     def secret(self, name: str, *, source: str | None = None) -> Secret | None:
         """A secret, verbatim; None when nothing or only white space was saved."""
@@ -68,9 +68,9 @@ class Reader:
     def choice(self, name: str, *, source: str | None = None) -> str:
         """One of the setting's options."""
         value = self.text(name, source=source)
-        if value not in SETTINGS[name].options:
-            self.problem(name, f"must be one of {', '.join(SETTINGS[name].options)}", source=source)
-            return SETTINGS[name].default
+        if value not in EVERY_SETTING[name].options:
+            self.problem(name, f"must be one of {', '.join(EVERY_SETTING[name].options)}", source=source)
+            return EVERY_SETTING[name].default
         return value
 
     def integer(self, name: str, *, low: int, high: int) -> int | None:
@@ -81,7 +81,7 @@ class Reader:
         number = int(value) if len(value) <= MAX_DIGITS and value.isascii() and value.isdigit() else -1
         if not low <= number <= high:
             self.problem(name, f"must be a whole number from {low} to {high}")
-            return int(SETTINGS[name].default or low)
+            return int(EVERY_SETTING[name].default or low)
         return number
 
     def names(self, name: str, *, most: int = MAX_NAMES) -> tuple[str, ...]:

@@ -1,7 +1,7 @@
-"""The settings of an endpoint: names, the labels that the operator sees, defaults. Pure.
+"""The settings of an endpoint, and the credentials of the tools: names, labels that people see, defaults. Pure.
 
-`group/kafka_bridge.yaml` is the same table for the platform, with help texts in four languages;
-`tests/test_manifest.py` holds the two against each other.
+`group/kafka_bridge.yaml` and `provider/kafka_bridge.yaml` are the same tables for the platform, with help texts in
+four languages; `tests/test_manifest.py` holds them against each other.
 """
 
 from collections.abc import Mapping
@@ -31,6 +31,7 @@ class Part(Enum):
     WEBHOOK = auto()
     CONSUME = auto()
     MANAGE = auto()
+    TOOLS = auto()
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,3 +103,13 @@ SETTINGS: Final[Mapping[str, Setting]] = MappingProxyType(
         "mask_paths": Setting("Masked body paths", Part.MANAGE),
     }
 )
+
+# The tools connect by the same settings as the endpoints; what may be done besides is said of them alone.
+CREDENTIALS: Final[Mapping[str, Setting]] = MappingProxyType(
+    {
+        **{name: setting for name, setting in SETTINGS.items() if setting.part is Part.KAFKA},
+        "allow_admin": _select("Allow creating topics", Part.TOOLS, ENABLED, DISABLED, default=DISABLED),
+        "allow_private_addresses": _select("Allow private addresses", Part.TOOLS, ENABLED, DISABLED, default=DISABLED),
+    }
+)
+EVERY_SETTING: Final[Mapping[str, Setting]] = MappingProxyType({**SETTINGS, **CREDENTIALS})

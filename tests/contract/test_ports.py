@@ -7,16 +7,18 @@ import threading
 import time
 import uuid
 from collections.abc import Callable, Iterator
-from contextlib import suppress
+from contextlib import closing, suppress
 
 import pytest
+from confluent_kafka.admin import AdminClient
 
 from kafka_bridge.broker import config
 from kafka_bridge.broker.kafka.admin import KafkaAdmin
 from kafka_bridge.broker.kafka.consumer import KafkaConsumer
+from kafka_bridge.broker.kafka.reader import KafkaReader
 from kafka_bridge.broker.ports import Position, Start
 from kafka_bridge.broker.trust import default_ca_file
-from kafka_bridge.errors import Cause, Unavailable
+from kafka_bridge.errors import Cause, Malformed, Unavailable
 from kafka_bridge.events.record import Consumed, Delivery, Record, TopicPartition
 from tests.brokers import Broker, Connect, cluster_of, wait_until
 
@@ -70,11 +72,26 @@ def consumer(broker: Broker, figures: Callable[[str], None]) -> Iterator[MakeCon
 
 
 @pytest.fixture
-def admin(broker: Broker) -> KafkaAdmin:
+def admin(broker: Broker) -> Iterator[KafkaAdmin]:
     """An admin of this broker."""
-    return KafkaAdmin(
-        config.admin_properties(cluster_of(bootstrap_servers=broker.bootstrap), ca_file=default_ca_file())
-    )
+    cluster = cluster_of(bootstrap_servers=broker.bootstrap)
+    with closing(KafkaAdmin(config.admin_properties(cluster, ca_file=default_ca_file()))) as one:
+        yield one
+
+
+@pytest.fixture
+def reader(broker: Broker) -> Iterator[Callable[..., KafkaReader]]:
+    """Readers without a group, closed at the end of the test."""
+    opened: list[KafkaReader] = []
+
+    def make(servers: str = "") -> KafkaReader:
+        cluster = cluster_of(bootstrap_servers=servers or broker.bootstrap)
+        opened.append(KafkaReader(config.reader_properties(cluster, ca_file=default_ca_file(), group_id="")))
+        return opened[-1]
+
+    yield make
+    for one in opened:
+        one.close()
 
 
 def read(one: KafkaConsumer, count: int) -> list[Consumed]:
@@ -356,18 +373,69 @@ class TestConsumer:
         assert caught.value.cause is Cause.CONNECTION_REFUSED
 
 
-class TestAdmin:
-    def test_topics_are_listed_with_their_partitions(self, topic, publish, admin):
+class TestReader:
+    def test_topics_are_listed_with_their_partitions(self, topic, publish, reader):
         publish()
 
-        assert admin.topics(timeout_s=10)[topic] == 4
+        assert reader().topics()[topic] == 4
+        assert reader().partitions(topic) == [TopicPartition(topic, number) for number in range(4)]
 
-    def test_a_topic_tells_its_earliest_and_end_offsets(self, topic, publish, admin):
+    def test_a_topic_tells_its_earliest_and_end_offsets(self, topic, publish, reader):
         for _ in range(3):
             publish(partition=1)
+        one = reader()
+        places = one.partitions(topic)
 
-        assert admin.topic(topic, timeout_s=10).offsets == {0: (0, 0), 1: (0, 3), 2: (0, 0), 3: (0, 0)}
+        assert set(one.offsets(places, Start.EARLIEST).values()) == {0}
+        assert [one.offsets(places, Start.LATEST)[at] for at in places] == [0, 3, 0, 0]
 
+    def test_an_offset_is_found_by_time_and_is_the_end_where_no_record_is_so_young(
+        self, broker, topic, publish, reader
+    ):
+        if not broker.real:
+            pytest.skip("the embedded broker keeps no times")
+        for minute in range(3):
+            publish(partition=1, timestamp_ms=1_700_000_000_000 + minute * 60_000)
+        one = reader()
+        at = TopicPartition(topic, 1)
+
+        assert one.offsets([at], 1_700_000_060_000) == {at: 1}
+        assert one.offsets([at], 1_700_000_000_001) == {at: 1}
+        assert one.offsets([at], 1_800_000_000_000) == {at: 3}
+
+    def test_an_absent_topic_is_named_and_not_made(self, topic, reader):
+        one = reader()
+
+        with pytest.raises(Unavailable) as caught:
+            one.partitions(f"{topic}-absent")
+        assert caught.value.cause is Cause.TOPIC_DOES_NOT_EXIST
+        assert f"{topic}-absent" not in one.topics()
+
+    def test_a_broker_that_answers_is_reached_and_one_that_is_not_there_tells_why(self, topic, reader):
+        assert reader().reach(topic, 10)
+        away = reader("127.0.0.1:1")
+
+        wait_until(lambda: not away.reach(topic, 0.1) and away.trouble is not None)
+
+        assert away.trouble.cause is Cause.CONNECTION_REFUSED
+
+    def test_reading_without_a_group_leaves_no_group_behind(self, broker, topic, publish, reader):
+        publish(partition=1)
+        one = reader()
+        at = TopicPartition(topic, 1)
+        one.assign(one.offsets([at], Start.EARLIEST))
+
+        wait_until(lambda: one.poll(0.1))
+        one.committed([at])
+        one.close()
+
+        if broker.real:
+            admin = AdminClient({"bootstrap.servers": broker.bootstrap})
+            groups = admin.list_consumer_groups(request_timeout=20).result()
+            assert config.NO_GROUP not in {group.group_id for group in groups.valid}
+
+
+class TestAdmin:
     def test_a_topic_is_created_once(self, broker, admin, request):
         if not broker.real:
             request.applymarker(pytest.mark.xfail(strict=True, reason="the embedded broker knows no admin request"))
@@ -379,13 +447,21 @@ class TestAdmin:
 
         assert (made, again) == (True, False)
 
-    def test_an_absent_topic_is_named(self, broker, admin):
+    @pytest.mark.parametrize(
+        ("changes", "told"),
+        [
+            ({"replication": 7}, "replication_factor"),
+            ({"partitions": 0}, "partitions"),
+            ({"config": {"retention.ms": "soon"}}, "config"),
+        ],
+    )
+    def test_what_the_brokers_refuse_about_a_topic_is_named(self, broker, admin, changes, told):
         if not broker.real:
-            pytest.skip("the embedded broker creates every topic that is asked for")
+            pytest.skip("the embedded broker knows no admin request")
+        wanted = {"partitions": 1, "replication": 1, "config": {}, "timeout_s": 20, **changes}
 
-        with pytest.raises(Unavailable) as caught:
-            admin.topic("never-created", timeout_s=10)
-        assert caught.value.cause is Cause.TOPIC_DOES_NOT_EXIST
+        with pytest.raises(Malformed, match=f"^{told}:"):
+            admin.create_topic(f"refused-{uuid.uuid4().hex[:8]}", **wanted)
 
 
 def test_sasl_is_spoken(broker: Broker, connect: Connect, request: pytest.FixtureRequest):

@@ -1,13 +1,14 @@
 """What a plugin may ask for, and in which words it is refused."""
 
 import asyncio
+from contextlib import asynccontextmanager
 
 import pytest
 
 from devhost.apps import Apps
 from devhost.calls import Call, CallFailed, Calls, read_call
 from devhost.frames import Malformed
-from devhost.storage import Storage
+from devhost.storage import Storage, StorageError
 
 ALL = {"storage": {"enabled": True}, "app": {"enabled": True}}
 
@@ -31,6 +32,69 @@ def test_storage_answers_as_a_struct(ask):
     assert ask("storage", opt="del", key="k").parts == [{"data": "ok", "deleted_num": 1}]
     assert ask("storage", opt="exist", key="k").parts == [{"data": False, "exist_num": 0}]
     assert ask("storage", opt="exist", key="k").message == "struct"
+
+
+class TestDisturbedStorage:
+    @pytest.fixture
+    def storage(self):
+        storage = Storage()
+        yield storage
+        storage.close()
+
+    def calls(self, storage, before=lambda: None, after=lambda: None):
+        seen = []
+
+        @asynccontextmanager
+        async def around(operation, key):
+            seen.append((operation, key))
+            before()
+            yield
+            after()
+
+        return Calls(storage, Apps({}), ALL, around_storage=around), seen
+
+    def refuse(self):
+        raise StorageError("no more")
+
+    def test_every_call_to_storage_is_told_and_no_other_one(self, storage):
+        calls, seen = self.calls(storage)
+        for request in ({"opt": "set", "key": "k", "value": ""}, {"opt": "exist", "key": "k"}):
+            asyncio.run(calls.answer(Call("storage", "r", request)))
+        for request in ({"opt": "exist", "key": ""}, {"opt": "list", "key": "k"}):
+            with pytest.raises(CallFailed):
+                asyncio.run(calls.answer(Call("storage", "r", request)))
+
+        assert seen == [("set", "k"), ("exist", "k")]
+
+    @pytest.mark.parametrize(("when", "written"), [("before", {}), ("after", {"k": b"ab"})])
+    def test_a_call_may_be_refused_before_it_is_carried_out_or_after(self, storage, when, written):
+        calls, _ = self.calls(storage, **{when: self.refuse})
+        with pytest.raises(CallFailed, match="no more"):
+            asyncio.run(calls.answer(Call("storage", "r", {"opt": "set", "key": "k", "value": "6162"})))
+
+        assert storage.values == written
+
+    def test_a_call_may_wait_while_others_go_on(self, storage):
+        async def both():
+            first, entered, release = [], asyncio.Event(), asyncio.Event()
+
+            @asynccontextmanager
+            async def around(_operation, key):
+                if key == "slow":
+                    entered.set()
+                    await release.wait()
+                yield
+
+            calls = Calls(storage, Apps({}), ALL, around_storage=around)
+            slow = asyncio.create_task(calls.answer(Call("storage", "r", {"opt": "exist", "key": "slow"})))
+            await entered.wait()
+            first.append((await calls.answer(Call("storage", "r", {"opt": "exist", "key": "k"}))).message)
+            first.append(slow.done())
+            release.set()
+            await slow
+            return first
+
+        assert asyncio.run(both()) == ["struct", False]
 
 
 def test_an_app_answers_as_a_stream_and_its_form_as_a_struct(ask):

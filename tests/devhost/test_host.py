@@ -10,7 +10,7 @@ import pytest
 from devhost.host import BackgroundHost
 from devhost.manifest import NoPlugin
 from devhost.process import NotRunning
-from devhost.storage import Accounting
+from devhost.storage import Accounting, Storage
 from tests.brokers import wait_until
 from tests.devhost.conftest import LISTENS, MakePlugin
 
@@ -70,6 +70,19 @@ def test_one_connection_carries_many_requests(plugin: MakePlugin):
 def test_the_smaller_quota_counts(plugin: MakePlugin, quota, effective):
     with BackgroundHost(endpoints={}, plugin=plugin(), accounting=Accounting(quota_bytes=quota)) as host:
         assert host.host.storage._accounting.quota_bytes == effective
+
+
+def test_hosts_may_share_a_storage_which_stays_open(plugin: MakePlugin):
+    storage, folder = Storage(), plugin()
+    with (
+        BackgroundHost(endpoints={}, plugin=folder, storage=storage) as first,
+        BackgroundHost(endpoints={}, plugin=folder, storage=storage) as second,
+    ):
+        first.host.storage.set("k", b"v")
+        assert second.host.storage.get("k") == b"v"
+
+    assert storage.get("k") == b"v"
+    storage.close()
 
 
 def test_stopping_cuts_requests_that_are_never_answered(plugin: MakePlugin):

@@ -15,7 +15,7 @@ from devhost.package import build_package, packed_files
 ALLOWED = re.compile(
     r"manifest\.yaml|main\.py|requirements\.txt|LICENSE|README\.md|PRIVACY\.md|CHANGELOG\.md"
     r"|readme/README_[a-z]{2}_[A-Za-z]+\.md|_assets/[\w.-]+\.(svg|png)|group/\w+\.yaml|endpoints/\w+\.(py|yaml)"
-    r"|kafka_bridge/([\w]+/)*\w+\.(py|typed)"
+    r"|kafka_bridge/([\w]+/)*\w+\.(py|typed)|kafka_bridge/dashboard/templates/\w+\.(html|css|js)"
 )
 PLATFORM_BYTES = 50 * 1024 * 1024
 
@@ -58,6 +58,9 @@ def test_this_repositorys_package_holds_what_is_allowed_and_nothing_else():
     assert [name for name in packed if not ALLOWED.fullmatch(name)] == []
     assert {"manifest.yaml", "main.py", "requirements.txt", "LICENSE", "PRIVACY.md"} <= set(packed)
     assert len([name for name in packed if name.startswith("kafka_bridge/")]) > 20
+    assert {f"kafka_bridge/dashboard/templates/{name}" for name in ("base.html", "style.css", "script.js")} <= set(
+        packed
+    )
     assert [name for name in packed if "standalone" in name or "worker.py" in name] == [
         "kafka_bridge/dispatch/worker.py"
     ]

@@ -1,5 +1,7 @@
 """The daemon's storage: what counts, what stays, what is cached. Single cases are in the recordings."""
 
+import threading
+
 import pytest
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
@@ -157,3 +159,36 @@ def test_a_key_may_begin_with_a_dot(storage):
 
     assert storage.get("./.hidden") == b"x"
     assert not storage.exist("hidden")
+
+
+def test_what_is_stored_can_be_looked_at():
+    storage = Storage()
+    storage.set("a", b"1")
+    storage.set("c/d", b"")
+
+    assert storage.values == {"a": b"1", "c/d": b""}
+    storage.close()
+
+
+def test_hosts_on_threads_of_their_own_may_share_one():
+    storage, errors = Storage(), []
+
+    def use(name):
+        try:
+            for number in range(300):
+                storage.set(f"{name}-{number % 7}", bytes(number % 50))
+                storage.get(f"{name}-{number % 7}")
+                if number % 7 == 6:
+                    storage.delete(f"{name}-6")
+        except Exception as error:  # noqa: BLE001 - whatever it is
+            errors.append(error)
+
+    threads = [threading.Thread(target=use, args=(name,)) for name in "abcd"]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+
+    assert errors == []
+    assert storage.used_bytes == sum(map(len, storage.values.values()))
+    storage.close()

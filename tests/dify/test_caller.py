@@ -1,5 +1,7 @@
 """Whoever has gone is noticed, and what was under way for him is not waited for."""
 
+import time
+
 import gevent
 import pytest
 
@@ -100,3 +102,37 @@ def test_who_cannot_wait_for_the_next_look_asks_at_once(monkeypatch, answers, to
         gevent.joinall([gevent.spawn(caller.check) for _ in range(2)], raise_error=True)
 
         assert heard == told
+
+
+def test_what_is_done_at_each_look_is_done_while_the_caller_is_there_and_no_longer():
+    session, looks = Session(answers=3), []
+    caller = Caller(session.ask, GeventLoop(), on_look=lambda: looks.append(session.asked))
+
+    with caller.watched(), pytest.raises(Interrupted):
+        caller.call(lambda: gevent.sleep(60))
+    gevent.sleep(0.1)
+
+    assert looks == [1, 2, 3]
+
+
+def test_nothing_is_begun_at_a_look_when_it_is_over():
+    looks = []
+
+    with Caller(lambda: gevent.sleep(0.04), GeventLoop(), on_look=lambda: looks.append("look")).watched():
+        # In the middle of the question.
+        gevent.sleep(0.03)
+    gevent.sleep(0.1)
+
+    assert looks == []
+
+
+def test_what_takes_its_time_at_a_look_delays_the_next_one_by_no_more_than_that():
+    session, told = Session(answers=1), []
+    caller = Caller(session.ask, GeventLoop(), lambda: told.append("gone"), on_look=lambda: gevent.sleep(0.2))
+    began = time.monotonic()
+
+    with caller.watched(), pytest.raises(Interrupted):
+        caller.call(lambda: gevent.sleep(60))
+
+    assert told == ["gone"]
+    assert time.monotonic() - began < 0.2 + module.MISSES * module.ANSWER_S + 0.5

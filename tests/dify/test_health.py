@@ -1,21 +1,47 @@
 import json
+from contextlib import nullcontext
+from types import SimpleNamespace
 
 import pytest
 
 from kafka_bridge.dify.call import Call
+from kafka_bridge.dify.consumer import ConsumerState
 from kafka_bridge.dify.health import CHECK_S, Health
 from kafka_bridge.dify.hooks import compile_hook
 from kafka_bridge.errors import Cause, Internal, SettingsInvalid, Unavailable
-from tests.stand_ins import Registry, clock_at, event_log, request, saved
+from kafka_bridge.events.log.segments import decode
+from tests.stand_ins import (
+    NOW,
+    Broker,
+    Disk,
+    Registry,
+    Ticking,
+    clock_at,
+    event_log,
+    receive_at,
+    request,
+    saved,
+    source_of,
+)
 
 TOKEN = "not-a-real-token"
 HINT = "broker.example.com:9092/bootstrap: Connect failed"
 
 
-def show(error=None, *, token="", registry=None, **settings):
+class Members:
+    """In the place of the endpoints' members: at most one."""
+
+    def __init__(self, dispatcher=None):
+        self.dispatcher = dispatcher
+
+    def find(self, endpoint):
+        return self.dispatcher
+
+
+def show(error=None, *, token="", registry=None, consumers=None, **settings):
     inbound = request(b"", {"authorization": f"Bearer {token}"} if token else {}, method="GET", path="/health")
     hook = compile_hook(saved(api_token=TOKEN, **settings))
-    health = Health(registry or Registry(error), event_log(clock_at(0))[0])
+    health = Health(registry or Registry(error), event_log(clock_at(0))[0], ConsumerState(consumers or Members()))
     outbound = health.show(Call(inbound, hook, "endpoint-1"))
     return outbound.status, json.loads(outbound.body)
 
@@ -182,3 +208,95 @@ def test_whoever_has_the_token_sees_which_values_of_the_routing_nobody_signs(set
 def test_a_warning_is_no_problem():
     assert show(key="{header.x-a}")[1]["status"] == "healthy"
     assert "detail" not in show(key="{header.x-a}")[1]
+
+
+# Consuming.
+
+CONSUMES = {"app": {"app_id": "a"}, "consume_topics": "orders"}
+
+
+def test_a_consumer_that_can_do_its_work_is_ok():
+    assert show(**CONSUMES)[1]["consumer"] == "ok"
+    assert show(**CONSUMES)[1]["status"] == "healthy"
+
+
+def test_one_that_cannot_degrades_the_hook_and_keeps_nobody_from_writing():
+    trouble = SimpleNamespace(error=Unavailable(Cause.NOT_AUTHORIZED, HINT))
+    member = SimpleNamespace(loop=SimpleNamespace(lock=nullcontext()), trouble=trouble, engine=None)
+
+    status, document = show(consumers=Members(member), **CONSUMES)
+
+    assert (status, document["status"], document["consumer"]) == (200, "degraded", "not authorized for topic")
+    assert HINT not in json.dumps(document)
+
+
+def test_topics_without_an_app_are_a_warning_for_whoever_has_the_token():
+    _, document = show(token=TOKEN, consume_topics="orders")
+
+    assert (document["status"], document["consumer"]) == ("healthy", "unused")
+    assert document["detail"]["warnings"] == ["Topics to consume: nothing is consumed, as “App to run” is empty."]
+
+
+# Storage.
+
+
+class TestStorage:
+    def call(self, disk, **settings):
+        inbound = request(b"", method="GET", path="/health")
+        return Call(inbound, compile_hook(saved(scheme="none", **settings)), "endpoint-1", storage=disk)
+
+    def waiting(self, disk, time, **settings):
+        """A health check of an endpoint of which an event waits for being written."""
+        recorder, _ = event_log(time.clock)
+        health, call = Health(Registry(), recorder, ConsumerState(Members())), self.call(disk, **settings)
+        recorder.log(call)
+        outcome = receive_at(request(b'{"id": "e-1"}'), source_of(scheme="none"), Broker(), now=NOW)
+        recorder.record("endpoint-1", outcome)
+
+        def show():
+            outbound = health.show(call)
+            document = json.loads(outbound.body)
+            return outbound.status, document["status"], document["storage"]
+
+        return show
+
+    def test_where_no_events_are_kept_it_is_not_used(self):
+        show = self.waiting(disk := Disk(), Ticking(), keep_events="0")
+
+        assert show() == (200, "healthy", "unused")
+        assert disk.writes == 0
+
+    def test_a_probe_writes_what_waits(self):
+        show = self.waiting(disk := Disk(), Ticking())
+
+        assert show() == (200, "healthy", "ok")
+        assert any(b"e-1" in row for value in disk.values.values() for row in decode(value).rows)
+
+    def test_events_that_cannot_be_recorded_are_no_reason_not_to_take_webhooks_and_are_told_until_they_are(self):
+        class Broken(Disk):
+            says = "save data failed: allocated size is greater than max storage size"
+
+            def set(self, key, val):
+                if self.says:
+                    raise Exception(self.says)  # noqa: TRY002 - as the SDK has it
+                super().set(key, val)
+
+        disk, time = Broken(), Ticking()
+        show = self.waiting(disk, time)
+        for _ in range(5):
+            assert show() == (200, "degraded", "the plugin's storage is full")
+            time.at += 10.0
+
+        disk.says = ""
+        assert show() == (200, "healthy", "ok")
+
+    def test_probes_in_a_row_do_not_ask_a_broken_storage_each_time(self):
+        disk, time = Disk(), Ticking()
+        calls = []
+        disk.set = disk.get = lambda *_: calls.append(1) or (_ for _ in ()).throw(Exception("no"))
+        show = self.waiting(disk, time)
+        for _ in range(50):
+            assert show()[2] == "storage has failed"
+            time.at += 0.02
+
+        assert len(calls) <= 4

@@ -38,13 +38,12 @@ def lines_of(*outcomes, endpoint="endpoint-1"):
     return lines
 
 
-def test_a_success_is_counted_and_not_logged():
+def test_a_success_is_not_logged():
     journal = Journal(Ticking().clock)
     with log_of(LOGGER) as lines:
         journal.record("endpoint-1", outcome())
 
     assert lines == []
-    assert dict(journal.counts) == {"accepted": 1}
 
 
 def test_a_rejected_signature_is_logged_with_its_reason():
@@ -88,15 +87,6 @@ def test_whatever_the_number_of_the_event_a_flood_is_a_few_lines():
     assert len(lines_of(*refused)) == 5
 
 
-def test_every_outcome_is_counted_by_its_slug_also_when_it_is_not_logged():
-    journal = Journal(Ticking().clock)
-    for _ in range(100):
-        journal.record("endpoint-1", outcome(Unverified("x"), reason="x"))
-    journal.record("endpoint-1", outcome(TooLarge()))
-
-    assert dict(journal.counts) == {"not-verified": 100, "too-large": 1}
-
-
 def test_a_flood_is_a_few_lines():
     refused = [outcome(Unverified(f"reason {number}"), reason=f"reason {number}") for number in range(1000)]
 
@@ -133,7 +123,6 @@ def test_settings_that_cannot_work_are_logged_with_what_is_wrong():
         journal.misconfigured("endpoint-1", "shop", SettingsInvalid(["Topic: wrong.", "Record key: wrong."]))
 
     assert lines == ["webhook answered 500: endpoint endpoint-1, source shop: Topic: wrong. Record key: wrong."]
-    assert dict(journal.counts) == {"settings-invalid": 1}
 
 
 def test_bodies_keys_and_headers_are_not_logged():
@@ -160,7 +149,7 @@ def test_an_id_is_the_senders_text_and_breaks_no_line(event_id):
     assert line.isascii()
 
 
-def test_a_handshake_that_was_refused_is_logged_and_counted():
+def test_a_handshake_that_was_refused_is_logged():
     journal = Journal(Ticking().clock)
     with log_of(LOGGER) as lines:
         for _ in range(100):
@@ -170,7 +159,6 @@ def test_a_handshake_that_was_refused_is_logged_and_counted():
     assert lines[0] == (
         "handshake answered 401: endpoint endpoint-1, source shop: the verify token is not the one of the settings"
     )
-    assert dict(journal.counts) == {"not-verified": 100}
 
 
 LINE_CHARS = 10_000

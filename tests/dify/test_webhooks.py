@@ -6,9 +6,11 @@ from devhost.signing import sign
 from kafka_bridge.dify.call import Call
 from kafka_bridge.dify.hooks import compile_hook
 from kafka_bridge.dify.journal import Journal
+from kafka_bridge.dify.meter import Meter
 from kafka_bridge.dify.webhooks import ANSWER_WITHIN_S, Webhooks
 from kafka_bridge.errors import Cause, NotFound, SettingsInvalid, Unavailable, Unverified
 from kafka_bridge.ingress.dedupe import Dedupe
+from kafka_bridge.metrics import Metrics
 from kafka_bridge.settings.cluster import Cluster
 from tests.stand_ins import NOW, SECRET, NoWaiter, Registry, clock_at, log_of, request, saved
 
@@ -20,15 +22,21 @@ class Rig:
 
     def __init__(self, error=None):
         self.registry = Registry(error)
-        self.journal = Journal(clock_at(NOW))
+        self.metrics = Metrics()
         self.webhooks = Webhooks(
             self.registry,
             Dedupe(waiter=NoWaiter),
             None,
-            journal=self.journal,
-            recorder=self.journal,
+            journal=Journal(clock_at(NOW)),
+            recorder=Meter(self.metrics),
             clock=clock_at(NOW),
+            metrics=self.metrics,
         )
+
+    @property
+    def counts(self):
+        """Requests, by source and what became of them."""
+        return self.metrics.of("endpoint-1").requests
 
     def deliver(self, name="", headers=None, **settings):
         signed = sign("hmac", SECRET, BODY, now=NOW, event_id="evt_1").headers
@@ -45,7 +53,7 @@ def test_a_delivery_is_published_and_answered():
 
     assert (outbound.status, json.loads(outbound.body)["offset"]) == (200, 41)
     assert [record.value for record in rig.registry.broker.records] == [BODY]
-    assert dict(rig.journal.counts) == {"accepted": 1}
+    assert rig.counts == {("default", "accepted"): 1}
 
 
 def test_it_goes_to_the_cluster_of_the_settings():
@@ -62,7 +70,7 @@ def test_what_is_not_verified_does_not_even_lease_a_connection():
 
     assert outbound.status == 401
     assert rig.registry.leased == []
-    assert dict(rig.journal.counts) == {"not-verified": 1}
+    assert rig.counts == {("default", "rejected"): 1}
 
 
 def test_a_sender_has_its_answer_after_nine_seconds():
@@ -75,7 +83,7 @@ def test_a_cluster_that_does_not_acknowledge_is_503_and_recorded():
     outbound = rig.deliver()
 
     assert (outbound.status, json.loads(outbound.body)["detail"]) == (503, "not acknowledged in time")
-    assert dict(rig.journal.counts) == {"unavailable": 1}
+    assert rig.counts == {("default", "failed"): 1}
 
 
 def test_publishing_that_was_switched_off_answers_503_to_who_is_verified_and_401_to_others():
@@ -98,7 +106,7 @@ def test_settings_that_cannot_work_are_the_operators_fault_and_logged(settings):
 
     assert len(lines) == 1
     assert rig.registry.leased == []
-    assert dict(rig.journal.counts) == {"settings-invalid": 1}
+    assert rig.counts == {("default", "misconfigured"): 1}
 
 
 def test_whoever_knows_the_url_cannot_flood_the_log_by_other_names():
@@ -179,7 +187,7 @@ def test_a_handshake_is_answered_in_place_of_the_probe(method):
 
     assert (outbound.status, outbound.body, outbound.content_type) == (200, b"c", "text/plain; charset=utf-8")
     assert outbound.headers == (("X-Content-Type-Options", "nosniff"),)
-    assert (rig.registry.leased, dict(rig.journal.counts)) == ([], {})
+    assert (rig.registry.leased, rig.counts) == ([], {})
 
 
 def test_without_a_question_it_is_a_probe():
@@ -207,7 +215,7 @@ def test_a_handshake_by_post_is_answered_and_publishes_nothing():
 
     assert (outbound.status, outbound.body) == (200, b"t")
     assert rig.registry.leased == []
-    assert dict(rig.journal.counts) == {"accepted": 1}
+    assert rig.counts == {("default", "handshake"): 1}
 
 
 @pytest.mark.parametrize("origin", ["eventemitter.example.com", "*", "a,b"])

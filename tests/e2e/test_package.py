@@ -50,9 +50,11 @@ def test_the_package_serves_a_signed_webhook_from_its_own_requirements_alone(
         answer = client.post("/webhook", content=body, headers=SENDERS["github"](secret, body, 0, "delivery-1"))
         forged = client.post("/webhook", content=body, headers=SENDERS["github"]("not it", body, 0, "delivery-2"))
         health = client.get("/health")
+        dashboard = client.get("/", headers={"Authorization": f"Bearer {secret}"})
         loaded = _loaded_from(host.pid)
 
     assert (answer.status_code, forged.status_code, health.json()["kafka"]) == (200, 401, "ok")
+    assert "<h1>Events</h1>" in dashboard.text
     assert topics.at("packed", answer.json()["partition"], answer.json()["offset"]).value() == body
     assert topics.count("packed") == 1
     assert str(unpacked) in loaded

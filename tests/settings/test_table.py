@@ -3,7 +3,7 @@ import pytest
 from kafka_bridge.ingress import schemes
 from kafka_bridge.settings import table
 from kafka_bridge.settings.endpoint import parse
-from kafka_bridge.settings.table import SETTINGS, Kind, Part
+from kafka_bridge.settings.table import CREDENTIALS, EVERY_SETTING, SETTINGS, Kind, Part
 
 NUMBERS = ("concurrency", "max_attempts", "max_age_seconds", "keep_events")
 
@@ -68,9 +68,16 @@ def test_what_is_not_used_yet_stops_no_webhook():
 
 
 def test_every_part_has_settings():
-    assert {setting.part for setting in SETTINGS.values()} == set(Part)
+    assert {setting.part for setting in EVERY_SETTING.values()} == set(Part)
 
 
 def test_the_table_cannot_be_changed():
     with pytest.raises(TypeError):
         SETTINGS["new"] = SETTINGS["topic"]
+
+
+def test_the_tools_connect_by_the_same_settings_as_the_endpoints():
+    connection = {name: setting for name, setting in SETTINGS.items() if setting.part is Part.KAFKA}
+
+    assert dict(list(CREDENTIALS.items())[: len(connection)]) == connection
+    assert list(CREDENTIALS)[len(connection) :] == ["allow_admin", "allow_private_addresses"]

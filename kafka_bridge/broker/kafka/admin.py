@@ -1,17 +1,20 @@
-"""Looking at topics, and creating them."""
+"""Creates topics."""
 
 from collections.abc import Mapping
+from typing import Any, Final
 
-from confluent_kafka import Consumer, KafkaException
-from confluent_kafka.admin import AdminClient
-from confluent_kafka.cimpl import NewTopic
+from confluent_kafka import KafkaError, KafkaException
+from confluent_kafka.cimpl import NewTopic, _AdminClientImpl
 
-from kafka_bridge.broker.causes import record_error
+from kafka_bridge.broker.causes import topic_error
 from kafka_bridge.broker.config import Properties
-from kafka_bridge.broker.kafka.partitions import watermarks
-from kafka_bridge.broker.kafka.translate import BROKER_LIMIT, AlreadyThere, Translated, listening, refused_properties
-from kafka_bridge.broker.ports import TopicInfo, Trouble
-from kafka_bridge.events.record import TopicPartition
+from kafka_bridge.broker.kafka.translate import Translated, listening, refused_properties
+from kafka_bridge.broker.ports import Trouble
+from kafka_bridge.errors import Cause, Unavailable
+
+_POLL_S: Final = 0.02
+# What the library itself takes longer than its own timeout, at the most.
+_GRACE_S: Final = 5.0
 
 
 class KafkaAdmin:
@@ -20,42 +23,40 @@ class KafkaAdmin:
     def __init__(self, properties: Properties) -> None:
         """Raises SettingsInvalid when the library refuses the properties."""
         self._trouble: Trouble | None = None
-        config = listening(properties, self._on_trouble)
         try:
-            self._admin = AdminClient(config)
-            # Offsets are read by a consumer that never joins a group: the admin protocol has no cheaper question.
-            self._reader = Consumer({**config, "group.id": "kafka-bridge-offsets", "enable.auto.commit": False})
+            self._admin = _AdminClientImpl(listening(properties, self._on_trouble))
         except KafkaException as error:
             raise refused_properties(error) from error
 
-    def topics(self, *, timeout_s: float) -> Mapping[str, int]:
-        with self._explained():
-            found = self._admin.list_topics(timeout=timeout_s).topics
-        return {name: len(topic.partitions) for name, topic in found.items()}
+    def reach(self, topic: str, timeout_s: float) -> bool:
+        try:
+            self._admin.list_topics(topic or None, timeout_s)
+        except KafkaException:
+            self._admin.poll(0)
+            return False
+        return True
 
-    def topic(self, name: str, *, timeout_s: float) -> TopicInfo:
-        with self._explained():
-            found = self._admin.list_topics(name, timeout=timeout_s).topics[name]
-            if found.error is not None:
-                raise record_error(found.error.code(), found.error.str(), limit_of=BROKER_LIMIT)
-            partitions = (TopicPartition(name, number) for number in sorted(found.partitions))
-            return TopicInfo(name, {at.partition: watermarks(self._reader, at) for at in partitions})
+    @property
+    def trouble(self) -> Trouble | None:
+        return self._trouble
 
     def create_topic(
         self, name: str, *, partitions: int, replication: int, config: Mapping[str, str], timeout_s: float
     ) -> bool:
         topic = NewTopic(name, num_partitions=partitions, replication_factor=replication, config=dict(config))
-        try:
-            with self._explained():
-                futures = self._admin.create_topics([topic], operation_timeout=timeout_s, request_timeout=timeout_s)
-                futures[name].result(timeout_s)
-        except AlreadyThere:
-            return False
-        return True
+        answer = _Answer()
+        with Translated(self._explain):
+            self._admin.create_topics([topic], answer, operation_timeout=timeout_s, request_timeout=timeout_s)
+            for _ in range(int((timeout_s + _GRACE_S) / _POLL_S)):
+                if answer.error is not None:
+                    raise answer.error
+                if answer.result is not None:
+                    return _made(answer.result[name])
+                self._admin.poll(_POLL_S)
+        raise Unavailable(Cause.NOT_ACKNOWLEDGED, "no answer")
 
-    def _explained(self) -> Translated:
-        self._trouble = None
-        return Translated(self._explain)
+    def close(self) -> None:
+        self._admin.__exit__(None, None, None)
 
     def _explain(self) -> Trouble | None:
         self._admin.poll(0)
@@ -64,3 +65,25 @@ class KafkaAdmin:
     def _on_trouble(self, trouble: Trouble) -> None:
         if trouble.cause is not None:
             self._trouble = trouble
+
+
+def _made(error: KafkaError | None) -> bool:
+    if error is None:
+        return True
+    if error.code() == KafkaError.TOPIC_ALREADY_EXISTS:
+        return False
+    raise topic_error(error.code(), error.str())
+
+
+class _Answer:
+    """In the place of a future, whose lock under gevent is the hub's: the library answers on a thread of its own."""
+
+    def __init__(self) -> None:
+        self.result: Mapping[str, KafkaError | None] | None = None
+        self.error: Exception | None = None
+
+    def set_result(self, result: Any) -> None:
+        self.result = result
+
+    def set_exception(self, error: Exception) -> None:
+        self.error = error

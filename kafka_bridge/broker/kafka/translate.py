@@ -49,10 +49,6 @@ def parts(error: KafkaException) -> tuple[int, str, bool]:
     return inner.code(), inner.str(), inner.fatal()
 
 
-class AlreadyThere(Exception):
-    """The topic that was to be created exists."""
-
-
 class Translated:
     """Turns the library's exceptions into ours; `explain` may know more than the exception does."""
 
@@ -65,8 +61,6 @@ class Translated:
     def __exit__(self, _kind: object, error: BaseException | None, _trace: object) -> None:
         if isinstance(error, KafkaException):
             code, text, _ = parts(error)
-            if code == KafkaError.TOPIC_ALREADY_EXISTS:
-                raise AlreadyThere from error
             if code in {KafkaError._TRANSPORT, KafkaError._TIMED_OUT} and (trouble := self._explain()):
                 raise Unavailable(trouble.cause or Cause.CONNECTION_REFUSED, trouble.text) from error
             raise record_error(code, text, limit_of=BROKER_LIMIT) from error

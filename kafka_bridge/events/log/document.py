@@ -7,7 +7,9 @@ from typing import Any, Final
 import orjson
 
 from kafka_bridge.events.log.entry import Entry
+from kafka_bridge.events.log.entry import whole as without_halves
 from kafka_bridge.events.log.query import Row
+from kafka_bridge.events.log.replaying import why_not
 
 # Of an event whose record was run again and again the last ones.
 MAX_RUNS: Final = 20
@@ -21,7 +23,7 @@ def iso_time(unix_s: float) -> str:
 
 
 def document_of(row: Row, *, whole: bool = False) -> Document:
-    """A row; `whole`: with the request's headers and body, as far as they are kept."""
+    """A row; `whole`: with the request's headers and body, as far as they are kept, and if it can be sent again."""
     entry = row.entry
     document: Document = {
         "id": entry.id,
@@ -56,8 +58,19 @@ def document_of(row: Row, *, whole: bool = False) -> Document:
             "body_encoding": entry.encoding or "text",
             "body_bytes": entry.body_bytes,
             "body_note": entry.note,
+            "replayable": not (reason := why_not(entry)),
+            "not_replayable_because": reason,
         }
     return document
+
+
+def json_of(row: Row, *, whole: bool = False) -> bytes:
+    """The document as JSON, whatever texts are in it."""
+    document = document_of(row, whole=whole)
+    try:
+        return orjson.dumps(document)
+    except orjson.JSONEncodeError:
+        return orjson.dumps(without_halves(document))
 
 
 def run_of(entry: Entry) -> Document:
@@ -87,7 +100,7 @@ def lines_of(rows: Sequence[Row], *, whole: bool, room_bytes: int) -> Iterator[b
     """Rows as lines of JSON, as many as there is room for; the first one always."""
     used = 0
     for row in rows:
-        line = orjson.dumps(document_of(row, whole=whole))
+        line = json_of(row, whole=whole)
         if used and used + len(line) > room_bytes:
             return
         used += len(line) + 1

@@ -39,6 +39,8 @@ class Entry(NamedTuple):
     `id` is the log's own: it sorts by time. `time` is unix seconds. `body` is text, or base64 where `encoding` says
     so; `body_bytes` is how long it was when it came, and `note` says why it is not here as it came. `attempt`,
     `ending` and `run_id` belong to a run, whose error is the `reason`. `missed`: so many like it were not recorded.
+    `record_format`, and the `attributes` of a CloudEvent as a JSON object, are there where the whole record can be made
+    from the entry.
     """
 
     id: str
@@ -70,6 +72,8 @@ class Entry(NamedTuple):
     run_id: str = ""
     replay_of: str = ""
     missed: int = 0
+    record_format: str = ""
+    attributes: str = ""
 
     @property
     def position(self) -> tuple[str, int, int] | None:
@@ -128,13 +132,16 @@ def to_row(entry: Entry) -> bytes:
         return orjson.dumps([*entry])
     except orjson.JSONEncodeError:
         # Half a character, which a sender's text may hold where it was not decoded strictly.
-        return orjson.dumps([_whole(value) for value in entry])
+        return orjson.dumps([whole(value) for value in entry])
 
 
-def _whole(value: object) -> object:
+def whole(value: object) -> object:
+    """A value without half characters: with them no JSON can be made of it."""
     if isinstance(value, str):
-        return value.encode("utf-8", "replace").decode()
-    return [_whole(each) for each in value] if isinstance(value, list | tuple) else value
+        return value if value.isascii() else value.encode("utf-8", "replace").decode()
+    if isinstance(value, dict):
+        return {name: whole(each) for name, each in value.items()}
+    return [whole(each) for each in value] if isinstance(value, list | tuple) else value
 
 
 def from_row(row: bytes, fields: Sequence[str] = FIELDS) -> Entry | None:

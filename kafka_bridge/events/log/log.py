@@ -12,7 +12,7 @@ from typing import Final
 from kafka_bridge.clock import Clock
 from kafka_bridge.events.log.entry import Entry, Ids
 from kafka_bridge.events.log.pending import MAX_PENDING_BYTES, Pending
-from kafka_bridge.events.log.segments import Keys
+from kafka_bridge.events.log.segments import MAX_SEGMENT_BYTES, Keys
 from kafka_bridge.events.log.shelf import Shelf, Steps
 from kafka_bridge.events.log.store import StorageFailed, Store
 from kafka_bridge.events.log.writers import Writers
@@ -22,9 +22,17 @@ GROUP: Final = 256
 GROUP_S: Final = 1.0
 # A request that began longer ago waits for something slow: nobody relies on it.
 FRESH_S: Final = 0.5
+# Where most requests begin while another one is open, one that leaves nobody behind waits so long for the next.
+LINGER_S: Final = 0.02
+_MOST: Final = 0.5
+_OF_LATE: Final = 0.1
 # Of work that is not urgent a request does so much after its commit; the first of a process does what it has time for.
 STEPS: Final = 3
 RETRY_S: Final = (0.5, 1.0, 2.0, 4.0, 8.0, 15.0, 30.0)
+# Of a store that is full less is asked for at once, and soon again: the log makes room for itself.
+FULL_S: Final = 2.0
+PORTION_BYTES: Final = 64 * 1024
+DEFECT: Final = "the event log itself has failed: the plugin's log says where"
 
 
 @dataclass(slots=True)
@@ -47,6 +55,10 @@ class EventLog:
         self.trouble = ""
         """Why the last attempt to write failed; empty when it did not."""
         self.last_error = ""
+        self.doubtful = False
+        """Whether the last attempt had no answer: whoever made it may have gone, and the store may work."""
+        self.pace_s = 0.0
+        """How long the slowest call of the last attempt took."""
         self.pending = Pending()
         self.keys = Keys(endpoint)
         self.writers = Writers(self.keys, new_writer, clock)
@@ -55,12 +67,18 @@ class EventLog:
         self.others_at = 0.0
         self._ids = Ids(self.writers.shelf.writer)
         self._clock = clock
-        self._leading = False
+        self._leader: object = None
+        self._followers: list[Callable[[], None]] = []
+        self._lingerers: list[Callable[[], None]] = []
+        self._overlap = 0.0
         self._open = 0
         self._began_at = 0.0
+        self._waits_since = 0.0
         self._failed = 0
+        self._failed_at = 0.0
         self._retry_at = 0.0
         self._full = False
+        self._portion_bytes = MAX_SEGMENT_BYTES
         self._entering = _Job(self.writers.enter)
         self._tidying = _Job(self._tidy)
         self._tidied = False
@@ -76,6 +94,8 @@ class EventLog:
         """Record one. It is written by a `flush`."""
         if self.keep:
             self.counters.recorded += 1
+            if not len(self.pending):
+                self._waits_since = self._clock.monotonic()
             self.pending.add(entry, keep=self.keep, room_bytes=self.room_bytes)
 
     def next_id(self) -> str:
@@ -84,6 +104,11 @@ class EventLog:
 
     def began(self) -> None:
         """A request has begun that will flush."""
+        self._overlap += _OF_LATE * (bool(self._open) - self._overlap)
+        if self._lingerers:
+            woken, self._lingerers = self._lingerers, []
+            for wake in woken:
+                wake()
         self._open += 1
         self._began_at = self._clock.monotonic()
 
@@ -94,47 +119,87 @@ class EventLog:
     @property
     def idle(self) -> bool:
         """Whether it can be forgotten: all that it knows is in the store."""
-        return not (self._open or self._leading or len(self.pending))
+        return not (self._open or self._leader is not None or len(self.pending))
 
-    def flush(self, store: Store, *, until: float, urgent: bool = False) -> None:
-        """Write what waits, unless somebody else does or will; return at `until` (monotonic). Raises nothing.
+    def flush(self, store: Store, *, until: float, who: object = None, urgent: bool = False) -> None:
+        """Write what waits, unless somebody else does or will; return at `until` (monotonic).
 
-        `urgent`: somebody wants to see it written now.
+        `urgent`: also when it is not due. `who` is whose store it is. Raises nothing but defects.
         """
-        if not len(self.pending) or self._leading or not (urgent or self._due()):
+        if self._leader is not None or not (len(self.pending) and (urgent or self.due)):
             return
-        self._leading = True
+        self._leader = store if who is None else who
+        paced = _Paced(store, self._clock.monotonic, until)
         try:
-            self._lead(_Paced(store, self._clock.monotonic, until))
+            self._lead(paced)
         except StorageFailed as failed:
             self.failed(str(failed))
-            self._full = failed.full
-        else:
-            if self.trouble:
-                self.trouble, self._failed = "", 0
+            self._full, self.doubtful = failed.full, failed.unknown
+            if failed.full:
+                self._tidying.drop()
+                self._portion_bytes = PORTION_BYTES
+                self._retry_at = min(self._retry_at, self._clock.monotonic() + FULL_S)
+        except Exception:
+            # Not every request is to fall over it, and fill the logs.
+            self.failed(DEFECT)
+            raise
         finally:
-            self._leading = False
+            self._leader, self.pace_s = None, paced.slowest_s
+            followers, self._followers = self._followers, []
+            for wake in followers:
+                wake()
+
+    def needs(self, who: object) -> bool:
+        """Whether somebody writes now who needs `who`: it is his store, or nobody else could write what is left."""
+        alone = not self._open and len(self.pending) > 0
+        return self._leader is not None and (self._leader is who or alone)
+
+    @property
+    def lingers(self) -> bool:
+        """Whether it is worth while to wait for somebody else to write: many come, and none is there just now."""
+        young = self._clock.monotonic() - self._waits_since < GROUP_S and len(self.pending) < GROUP
+        return not self._open and self._leader is None and self._overlap > _MOST and young
+
+    def linger(self, wake: Callable[[], None]) -> None:
+        """`wake` is called when the next request begins."""
+        self._lingerers.append(wake)
+
+    def follow(self, wake: Callable[[], None]) -> None:
+        """`wake` is called when whoever writes now has ended."""
+        self._followers.append(wake)
 
     def failed(self, reason: str) -> None:
         """The store does not work: the next attempt is later."""
         self.trouble = self.last_error = reason
         self.counters.failures += 1
-        self._retry_at = self._clock.monotonic() + RETRY_S[min(self._failed, len(RETRY_S) - 1)]
+        self._failed_at = self._clock.monotonic()
+        self._retry_at = self._failed_at + RETRY_S[min(self._failed, len(RETRY_S) - 1)]
         self._failed += 1
 
-    def _due(self) -> bool:
+    @property
+    def due(self) -> bool:
+        """Whether it is time to write what waits."""
         now = self._clock.monotonic()
         if self.trouble and now < self._retry_at:
             return False
         if not self._open or now - self._began_at > FRESH_S:
             return True
-        return len(self.pending) >= min(GROUP, self.keep) or self._clock.now() - self.pending.oldest_at > GROUP_S
+        return len(self.pending) >= min(GROUP, self.keep) or now - self._waits_since > GROUP_S
+
+    @property
+    def may_retry(self) -> bool:
+        """Whether the last failure is long enough ago for somebody who wants to know how it is now."""
+        return bool(self.trouble) and self._clock.monotonic() >= self._failed_at + RETRY_S[0]
 
     # What the leader does.
 
     def _lead(self, store: "_Paced") -> None:
         self.shelf.store = self.writers.store = store
         shelf = self.shelf
+        if self.doubtful:
+            # A write that is given up may happen yet, and leaves a hole: first see whether anybody answers.
+            store.get(self.keys.probe)
+            self.doubtful = False
         if self._clock.monotonic() >= self.writers.check_at and not self._entering.go(store):
             return
         if shelf is not self.shelf:
@@ -145,12 +210,13 @@ class EventLog:
         self._full = False
         while len(self.pending) and store.has_time:
             self._commit()
-            if not self._due():
+            tight = self._portion_bytes < MAX_SEGMENT_BYTES
+            if not self.due or (tight and not self._tidying.go(store)):
                 break
         self._tidied = self._tidying.go(store, STEPS if self._tidied else None) or self._tidied
 
     def _commit(self) -> None:
-        rows = self.pending.take()
+        rows = self.pending.take(self._portion_bytes)
         try:
             self.shelf.commit(rows, now=self._clock.now())
         except BaseException:
@@ -159,13 +225,16 @@ class EventLog:
             raise
         self.counters.commits += 1
         self.counters.written += self.pending.settle()
+        self.trouble, self._failed = "", 0
+        if not len(self.pending):
+            self._portion_bytes = min(MAX_SEGMENT_BYTES, 2 * self._portion_bytes)
 
     def _tidy(self) -> Steps:
         if self.writers.adopts:
             yield from self.writers.adopt()
         now = self._clock.now()
         if self.shelf.untidy(self.keep, now):
-            yield from self.shelf.tidy(self.keep, now)
+            yield from self.shelf.tidy(self.keep, now, merges=not self._full)
 
 
 class _Job:
@@ -197,21 +266,20 @@ class _Paced:
         self._store = store
         self._monotonic = monotonic
         self._until = until
-        self._slowest_s = 0.0
+        self.slowest_s = 0.0
         self.calls = 0
 
     @property
     def has_time(self) -> bool:
         """Whether a call is likely to end in time. The first one always has its chance."""
-        return self._monotonic() + self._slowest_s < self._until
+        return self._monotonic() + self.slowest_s < self._until
 
     def _timed[T](self, call: Callable[[], T]) -> T:
         began = self._monotonic()
         self.calls += 1
-        try:
-            return call()
-        finally:
-            self._slowest_s = max(self._slowest_s, self._monotonic() - began)
+        answer = call()
+        self.slowest_s = max(self.slowest_s, self._monotonic() - began)
+        return answer
 
     def get(self, key: str) -> bytes | None:
         return self._timed(lambda: self._store.get(key))

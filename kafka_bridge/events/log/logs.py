@@ -9,6 +9,8 @@ from collections.abc import Callable
 from typing import Final
 
 from kafka_bridge.clock import Clock
+from kafka_bridge.events.log.entry import Entry
+from kafka_bridge.events.log.feed import Feeds
 from kafka_bridge.events.log.log import EventLog
 from kafka_bridge.events.log.making import entries_of, entry_of_run
 from kafka_bridge.events.log.masking import Keeping
@@ -34,6 +36,7 @@ class EventLogs:
         self._clock = clock
         self._new_writer = new_writer
         self._logs: OrderedDict[str, tuple[EventLog, Keeping]] = OrderedDict()
+        self.feeds = Feeds(clock)
         self._limit = RateLimit(burst=REFUSED_AT_ONCE, interval_s=REFUSED_EVERY_S)
 
     def open(self, endpoint: str, keeping: Keeping) -> EventLog:
@@ -57,12 +60,17 @@ class EventLogs:
             missed = self._limit.take((endpoint, outcome.source), now=self._clock.monotonic())
         if missed is not None:
             for entry in entries_of(outcome, keeping, log.next_id, missed=missed):
-                log.add(entry)
+                self.add(endpoint, entry)
 
     def ran(self, endpoint: str, ran: Ran) -> None:
         found = self._logs.get(endpoint)
         if found is not None and found[1].keep:
-            found[0].add(entry_of_run(ran, found[0].next_id))
+            self.add(endpoint, entry_of_run(ran, found[1], found[0].next_id))
+
+    def add(self, endpoint: str, entry: Entry) -> None:
+        """Record one, in a log that is open."""
+        self._logs[endpoint][0].add(entry)
+        self.feeds.add(endpoint, entry)
 
     def _make(self, endpoint: str) -> EventLog:
         while len(self._logs) >= MAX_LOGS and (gone := self._least_used()):

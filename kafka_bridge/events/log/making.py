@@ -6,8 +6,11 @@ Whatever is kept of the sender's own texts passes here: it is cut, and neither a
 from collections.abc import Callable, Sequence
 from typing import Final
 
-from kafka_bridge.events.log.entry import Entry, Kind
-from kafka_bridge.events.log.masking import MASK, MAX_TEXT_CHARS, Keeping
+import orjson
+
+from kafka_bridge.events.envelope import BINARY, Event, format_of
+from kafka_bridge.events.log.entry import Entry, Kind, whole
+from kafka_bridge.events.log.masking import MASK, Keeping
 from kafka_bridge.events.outcome import Outcome, Taken, Verdict
 from kafka_bridge.events.record import Record
 from kafka_bridge.events.run import Ran
@@ -17,7 +20,10 @@ from kafka_bridge.http import Inbound
 MIN_PART_CHARS: Final = 3
 # The events of one request that are recorded; the entry of the last one says how many more there were.
 MOST_OF_A_BATCH: Final = 200
+MAX_TEXT_CHARS: Final = 512
 MAX_REASON_CHARS: Final = 1024
+# Of all attributes of a CloudEvent; one with more is recorded without them, and cannot be sent again.
+MAX_ATTRIBUTES_CHARS: Final = 4096
 _OK: Final = 200
 _NOTHING: Final = Inbound("", "")
 
@@ -35,18 +41,25 @@ def entries_of(outcome: Outcome, keeping: Keeping, next_id: Callable[[], str], *
 
 
 def _entry(outcome: Outcome, taken: Taken | None, keeping: Keeping, entry_id: str, missed: int) -> Entry:
-    inbound, error, secrets = outcome.inbound or _NOTHING, outcome.error, keeping.secrets_of(outcome.source)
+    inbound, error = outcome.inbound or _NOTHING, outcome.error
+    # Who is not verified may have taken one sender's secret for another one's.
+    rejected = outcome.verdict is Verdict.REJECTED
+    secrets = keeping.every_secret if rejected else keeping.secrets_of(outcome.source)
     event, record, delivery = (taken.event, taken.record, taken.delivery) if taken else (None, None, None)
-    content_type = event.content_type if event else inbound.header("content-type")[:MAX_TEXT_CHARS]
+    content_type = event.content_type if event else inbound.header("content-type")
     body = keeping.body(_value(outcome, inbound, record), content_type, secrets)
     headers = keeping.headers(inbound.headers)
     event_id, event_type = (event.id, event.type or "") if event else ("", "")
-    key = record.key[:MAX_TEXT_CHARS].decode("utf-8", "replace") if record and record.key else ""
+    key = record.key.decode("utf-8", "replace") if record and record.key else ""
     reason = _reason(outcome) if error or outcome.reason else ""
     texts = (event_id, event_type, key, reason, content_type)
+    record_format, attributes = _form(event, record, secrets) if event and record and body.whole else ("", "")
     if body.masked or (secrets and _is_any_in(secrets, texts, headers)):
+        record_format, attributes = "", ""
         event_id, event_type, key, reason, content_type = (_clean(text, secrets, body.masked) for text in texts)
         headers = [(name, _clean(value, secrets, body.masked)) for name, value in headers]
+    # Not before: half a secret would not be found.
+    headers = [(name, value[:MAX_TEXT_CHARS]) for name, value in headers]
     # By position: this is done for every webhook, and takes half as long.
     return Entry(
         entry_id,
@@ -58,11 +71,11 @@ def _entry(outcome: Outcome, taken: Taken | None, keeping: Keeping, entry_id: st
         event_type,
         event is not None and event.id_signed,
         outcome.verdict,
-        reason,
+        reason[:MAX_REASON_CHARS],
         inbound.method,
         inbound.path[:MAX_TEXT_CHARS],
         headers,
-        content_type,
+        content_type[:MAX_TEXT_CHARS],
         body.text,
         body.encoding,
         body.size_bytes,
@@ -70,29 +83,36 @@ def _entry(outcome: Outcome, taken: Taken | None, keeping: Keeping, entry_id: st
         delivery.topic if delivery else record.topic if record else "",
         delivery.partition if delivery else -1,
         delivery.offset if delivery and delivery.offset is not None else -1,
-        key,
+        key[:MAX_TEXT_CHARS],
         error.status if error else outcome.reply.status if outcome.reply else _OK,
         round(outcome.duration_s * 1000, 1),
         missed=missed,
+        record_format=record_format,
+        attributes=attributes,
     )
 
 
-def entry_of_run(ran: Ran, next_id: Callable[[], str]) -> Entry:
-    """What the log holds of a run."""
+def entry_of_run(ran: Ran, keeping: Keeping, next_id: Callable[[], str]) -> Entry:
+    """What the log holds of a run. Its error is the app's own text, which may quote what the app was given."""
+    secrets, masked = keeping.every_secret, keeping.hidden(ran.text, ran.content_type)
+    event_id, event_type, error, run_id = (
+        _clean(str(whole(text)), secrets, masked)
+        for text in (ran.event_id, ran.event_type or "", ran.error, ran.run_id)
+    )
     return Entry(
         id=next_id(),
         kind=Kind.DEAD_LETTERED if ran.dead_lettered else Kind.RUN,
         time=ran.time,
-        event_id=ran.event_id[:MAX_TEXT_CHARS],
-        event_type=(ran.event_type or "")[:MAX_TEXT_CHARS],
-        reason=ran.error[:MAX_REASON_CHARS],
-        topic=ran.topic,
+        event_id=event_id[:MAX_TEXT_CHARS],
+        event_type=event_type[:MAX_TEXT_CHARS],
+        reason=error[:MAX_REASON_CHARS],
+        topic=str(whole(ran.topic[:MAX_TEXT_CHARS])),
         partition=ran.partition,
         offset=ran.offset,
         duration_ms=round(ran.duration_s * 1000, 1),
         attempt=ran.attempt,
         ending=ran.ending,
-        run_id=ran.run_id[:MAX_TEXT_CHARS],
+        run_id=run_id[:MAX_TEXT_CHARS],
     )
 
 
@@ -106,6 +126,19 @@ def _kind(outcome: Outcome, taken: Taken | None) -> Kind:
     return Kind.DUPLICATE if taken.duplicate else Kind.ACCEPTED
 
 
+def _form(event: Event, record: Record, secrets: Sequence[str]) -> tuple[str, str]:
+    """What the record can be made of again, besides the entry's texts; nothing where some of it must not be kept."""
+    if record.key is not None and len(record.key) > MAX_TEXT_CHARS:
+        return "", ""
+    record_format = format_of(record)
+    if record_format != BINARY or not event.attributes:
+        return record_format, ""
+    texts = event.attributes.values()
+    if sum(map(len, texts)) > MAX_ATTRIBUTES_CHARS or _is_any_in(secrets, tuple(texts), ()):
+        return "", ""
+    return record_format, orjson.dumps(event.attributes).decode()
+
+
 def _value(outcome: Outcome, inbound: Inbound, record: Record | None) -> bytes:
     """What went to Kafka, or should have; the request's body where there is no record, and it is no batch."""
     if record is not None:
@@ -116,8 +149,8 @@ def _value(outcome: Outcome, inbound: Inbound, record: Record | None) -> bytes:
 def _reason(outcome: Outcome) -> str:
     error = outcome.error
     if error is None or outcome.reason:
-        return outcome.reason[:MAX_REASON_CHARS]
-    return f"{error} ({error.hint})"[:MAX_REASON_CHARS] if error.hint else str(error)[:MAX_REASON_CHARS]
+        return outcome.reason
+    return f"{error} ({error.hint})" if error.hint else str(error)
 
 
 def _is_any_in(secrets: Sequence[str], texts: Sequence[str], headers: Sequence[tuple[str, str]]) -> bool:

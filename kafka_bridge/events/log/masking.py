@@ -15,7 +15,6 @@ MASK: Final = "***"
 MAX_BODY_BYTES: Final = 16 * 1024
 # A longer one is not parsed for the log's sake.
 MAX_MASKED_BYTES: Final = 1024 * 1024
-MAX_TEXT_CHARS: Final = 512
 # One that is shorter keeps no secret, and would be found everywhere.
 MIN_SECRET_CHARS: Final = 4
 BASE64: Final = "base64"
@@ -53,13 +52,14 @@ class Notes:
 
 
 class Body(NamedTuple):
-    """A body as it is kept, and the values that were masked in it."""
+    """A body as it is kept, and the values that were masked in it. `whole`: it is what came, to the last byte."""
 
     text: str
     encoding: str
     size_bytes: int
     note: str
     masked: Sequence[str] = ()
+    whole: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,14 +88,26 @@ class Keeping:
         """What must not be kept of a request to `source`."""
         return self.secrets.get(source) or self.secrets.get("", ())
 
+    @property
+    def every_secret(self) -> Sequence[str]:
+        """What must not be kept of anything: for what is rare enough to be searched for all of them."""
+        return tuple(dict.fromkeys(secret for own in self.secrets.values() for secret in own))
+
+    def hidden(self, text: str, content_type: str) -> Sequence[str]:
+        """The values that are masked in a text that is not kept itself."""
+        leaves: list[str] = []
+        if self.paths and text:
+            self._masked(text.encode("utf-8", "replace"), content_type, leaves)
+        return leaves
+
     def body(self, raw: bytes, content_type: str, secrets: Sequence[str]) -> Body:
         """A body as it may be kept."""
         leaves: list[str] = []
-        size_bytes, note = len(raw), ""
+        size_bytes, note, came = len(raw), "", raw
         if self.paths and raw:
             found = self._masked(raw, content_type, leaves)
             if found is None:
-                return Body("", "", size_bytes, Notes.UNMASKABLE)
+                return Body("", "", size_bytes, Notes.UNMASKABLE, whole=False)
             raw = found
         if len(raw) > MAX_BODY_BYTES:
             note = Notes.CUT
@@ -106,12 +118,14 @@ class Keeping:
         except UnicodeDecodeError as error:
             # A character may have been cut in two.
             if not note or error.start < len(raw) - 3:
-                return Body(base64.b64encode(_without(raw, secrets)).decode(), BASE64, size_bytes, note, leaves)
+                kept = _without(raw, secrets)
+                return Body(base64.b64encode(kept).decode(), BASE64, size_bytes, note, leaves, whole=kept == came)
             text = raw[: error.start].decode()
+        whole = raw is came
         for secret in secrets:
             if secret in text:
-                text = text.replace(secret, MASK)
-        return Body(text, "", size_bytes, note, leaves)
+                text, whole = text.replace(secret, MASK), False
+        return Body(text, "", size_bytes, note, leaves, whole)
 
     def _masked(self, raw: bytes, content_type: str, leaves: list[str]) -> bytes | None:
         """The body with its values masked; None when that is not possible."""
@@ -146,7 +160,7 @@ class Keeping:
             return None
         masked = []
         for name, value in fields:
-            if [name] in [[*path] for path in self.paths]:
+            if _is_at(name, self.paths):
                 leaves.append(value)
                 masked.append((name, MASK))
             elif value.lstrip()[:1] in {"{", "["}:
@@ -160,8 +174,8 @@ class Keeping:
         return raw if masked == fields else urlencode(masked).encode()
 
     def headers(self, headers: Mapping[str, str]) -> list[tuple[str, str]]:
-        """Those of a request that are kept."""
-        return [(name, headers[name][:MAX_TEXT_CHARS]) for name in headers if name in HEADERS]
+        """Those of a request that are kept, as they are."""
+        return [header for header in headers.items() if header[0] in HEADERS]
 
 
 NOTHING: Final = Keeping(0)
@@ -176,6 +190,15 @@ def _forms(secret: str) -> Iterable[str]:
         yield escaped.replace("/", "\\/")
     yield quote(secret, safe="")
     yield quote_plus(secret)
+
+
+def _is_at(name: str, paths: Iterable[Sequence[str]]) -> bool:
+    """Whether a form's field stands at one of the paths: `a.b`, or `a[b]`, as forms with parts have it."""
+    parts = name.replace("]", "").replace("[", ".").split(".")
+    return any(
+        len(path) == len(parts) and all(step in {"*", part} for step, part in zip(path, parts, strict=True))
+        for path in paths
+    )
 
 
 def _without(raw: bytes, secrets: Sequence[str]) -> bytes:

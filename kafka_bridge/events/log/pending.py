@@ -29,11 +29,6 @@ class Pending:
         """All that are not written, those included that are being written."""
         return [*self._taken, *self._entries]
 
-    @property
-    def oldest_at(self) -> float:
-        """When the one that waits for the longest time came, unix seconds; infinity when none waits."""
-        return self._entries[0].time if self._entries else float("inf")
-
     def add(self, entry: Entry, *, keep: int, room_bytes: int = MAX_PENDING_BYTES) -> None:
         """Let one more wait. When there are too many, the oldest go."""
         self._entries.append(entry)
@@ -47,14 +42,14 @@ class Pending:
             self._bytes -= len(self._entries.popleft().body) + ENTRY_BYTES
             self.dropped += 1
 
-    def take(self) -> list[bytes]:
-        """The rows of the next segment; they must be given back or settled."""
+    def take(self, max_bytes: int = MAX_SEGMENT_BYTES) -> list[bytes]:
+        """The rows of the next segment, one at least; they must be given back or settled."""
         rows: list[bytes] = []
         taken: list[Entry] = []
         size_bytes = 0
         while self._entries:
             row = to_row(self._entries[0])
-            if rows and size_bytes + len(row) > MAX_SEGMENT_BYTES:
+            if rows and size_bytes + len(row) > max_bytes:
                 break
             entry = self._entries.popleft()
             self._bytes -= len(entry.body) + ENTRY_BYTES

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Sequence
 from typing import Final, NamedTuple
 
 from kafka_bridge.clock import Clock
-from kafka_bridge.events.log.entry import Entry
+from kafka_bridge.events.log.entry import RUNS, Entry
 from kafka_bridge.events.log.log import EventLog
 from kafka_bridge.events.log.query import Filter, Page, Row, joined, page_of
 from kafka_bridge.events.log.segments import Ref, decode
@@ -16,14 +16,16 @@ from kafka_bridge.events.log.shelf import Shelf, Steps
 from kafka_bridge.events.log.store import StorageFailed, Store
 from kafka_bridge.events.log.writers import Writers
 
-# So many entries older than the cursor are looked through for one page.
-SCAN: Final = 20_000
+# So many entries older than the cursor are looked through for one page: nothing else runs meanwhile.
+SCAN: Final = 5_000
 # Of segments that were read, without bodies.
 CACHE_BYTES: Final = 16 * 1024 * 1024
 # What an entry takes in memory besides its texts.
 ENTRY_BYTES: Final = 700
 # What other processes write is looked for this often.
 OTHERS_S: Final = 2.0
+# While a look goes on others put segments together and delete them. So often it begins anew.
+LOOKS: Final = 3
 _NOT_READ: Final = "the log cannot be read: {}"
 
 
@@ -45,17 +47,23 @@ class Cache:
 
     def put(self, key: str, entries: Sequence[Entry], size_bytes: int) -> None:
         """Know them from now on."""
+        # Two looks at once may have read the same.
+        _, known_bytes = self._kept.pop(key, ((), 0))
         self._kept[key] = entries, size_bytes
-        self._bytes += size_bytes
+        self._bytes += size_bytes - known_bytes
         while self._bytes > self._max_bytes:
             _, (_, gone_bytes) = self._kept.popitem(last=False)
             self._bytes -= gone_bytes
 
 
 class _Seen(NamedTuple):
-    """All entries, newest first, down to `floor`: those that are older were not read. Why something is missing."""
+    """Entries, newest first, down to `floor`: those that are older were not read. Why something is missing.
+
+    Of the segments that are newer than all that was asked for the runs alone; they have `newer` events.
+    """
 
     entries: Sequence[Entry]
+    newer: int = 0
     floor: str = ""
     trouble: str = ""
 
@@ -69,6 +77,8 @@ class Reader:
 
     def query(self, log: EventLog, store: Store, wanted: Filter, *, cursor: str = "", limit: int = 100) -> Page:
         """A page of the log. Raises nothing: what cannot be read is told in the page."""
+        if not log.keep:
+            return Page(())
         seen = self._see(log, store, wanted.below(cursor))
         rows, more = page_of(self._kept(log, seen), wanted, cursor=cursor, limit=limit)
         following = rows[-1].entry.id if more else seen.floor
@@ -77,6 +87,8 @@ class Reader:
 
     def find(self, log: EventLog, store: Store, entry_id: str) -> Row | None:
         """One entry whole, with its runs. Raises StorageFailed."""
+        if not log.keep:
+            return None
         waiting = next((entry for entry in log.pending.entries if entry.id == entry_id), None)
         whole = waiting or self._whole(log, store, [entry_id]).get(entry_id)
         if whole is None:
@@ -94,65 +106,106 @@ class Reader:
 
     def _kept(self, log: EventLog, seen: _Seen) -> Sequence[Row]:
         """The rows of as many events as are to be kept: segments go as a whole, so there may be more of them."""
-        return joined(seen.entries)[: log.keep]
+        return joined(seen.entries)[: max(0, log.keep - seen.newer)]
 
     def _see(self, log: EventLog, store: Store, below: str) -> _Seen:
+        for _ in range(LOOKS):
+            seen, vanished = self._look(log, store, below)
+            if not vanished:
+                break
+            # Another process has put segments together meanwhile: their rows are in a new one.
+            log.others = None
+        return seen
+
+    def _look(self, log: EventLog, store: Store, below: str) -> tuple[_Seen, bool]:
         found = {entry.id: entry._replace(body="") for entry in log.pending.entries}
-        older, floor, trouble = 0, "", ""
+        older, newer, floor, trouble, vanished = 0, 0, "", "", False
         try:
-            refs = self._refs(log, store)
-            for ref in refs:
+            self._find_others(log, store)
+        except StorageFailed as failed:
+            # What is known may still be read.
+            trouble = _NOT_READ.format(failed)
+        try:
+            for ref in self._refs(log):
                 if older >= SCAN:
                     floor = ref.last
                     break
-                entries = self._entries(log, store, ref)
-                found.update((entry.id, entry) for entry in entries)
-                older += len(entries) if not below or ref.first < below else 0
+                above = bool(below) and ref.first >= below
+                newer += ref.events if above else 0
+                if above and ref.entries == ref.events:
+                    continue
+                entries, gone = self._entries(log, store, ref)
+                found.update((entry.id, entry) for entry in entries if not above or entry.kind in RUNS)
+                older += 0 if above else len(entries)
+                vanished = vanished or gone
         except StorageFailed as failed:
             trouble = _NOT_READ.format(failed)
         entries = sorted((entry for entry in found.values() if entry.id > floor), key=lambda entry: entry.id)
-        return _Seen(entries[::-1], floor and f"{floor}~", trouble)
+        return _Seen(entries[::-1], newer, floor and f"{floor}~", trouble), vanished
 
-    def _entries(self, log: EventLog, store: Store, ref: Ref) -> Sequence[Entry]:
+    def _entries(self, log: EventLog, store: Store, ref: Ref) -> tuple[Sequence[Entry], bool]:
+        """The entries of a segment, and whether it is found only now that it is not there any more."""
         key = log.keys.segment(ref.place)
-        found = self._cache.get(key)
-        if found is None:
-            value = store.get(key)
-            found = tuple(entry._replace(body="") for entry in decode(value).entries()) if value is not None else ()
-            bodies = sum(len(entry.reason) + len(entry.path) + len(entry.key) for entry in found)
-            self._cache.put(key, found, bodies + len(found) * ENTRY_BYTES)
-        return found
+        known = self._cache.get(key)
+        if known is not None:
+            return known, False
+        value = store.get(key)
+        found = tuple(entry._replace(body="") for entry in decode(value).entries()) if value is not None else ()
+        texts = sum(len(entry.reason) + len(entry.path) + len(entry.key) for entry in found)
+        self._cache.put(key, found, texts + (len(found) + 1) * ENTRY_BYTES)
+        return found, value is None
 
     def _whole(self, log: EventLog, store: Store, ids: Iterable[str]) -> dict[str, Entry]:
         missing, found = set(ids), dict[str, Entry]()
-        for ref in self._refs(log, store) if missing else ():
+        for _ in range(LOOKS) if missing else ():
+            if not self._gather(log, store, missing, found):
+                break
+            log.others = None
+        return found
+
+    def _gather(self, log: EventLog, store: Store, missing: set[str], found: dict[str, Entry]) -> bool:
+        """Look for what is missing; whether it is worth while to look again. Raises StorageFailed."""
+        failure: StorageFailed | None = None
+        try:
+            self._find_others(log, store)
+        except StorageFailed as failed:
+            failure = failed
+        vanished = False
+        for ref in self._refs(log):
             if any(ref.first <= entry_id <= ref.last for entry_id in missing):
                 value = store.get(log.keys.segment(ref.place))
+                vanished = vanished or value is None
                 for entry in decode(value).entries() if value is not None else ():
                     if entry.id in missing:
                         found[entry.id] = entry
                 missing -= found.keys()
             if not missing:
-                break
-        return found
+                return False
+        if failure is not None:
+            raise failure
+        return vanished
 
-    def _refs(self, log: EventLog, store: Store) -> Sequence[Ref]:
-        """All segments, the newest first. Raises StorageFailed."""
-        now = self._clock.monotonic()
-        if log.others is None or now - log.others_at > OTHERS_S:
-            # Not the log's own list: a commit may be waiting in the middle of it.
-            writers = Writers(log.keys, lambda: log.shelf.writer, self._clock)
-            writers.store = store
-            _run(writers.read())
-            found = []
-            for writer in writers.others:
-                shelf = Shelf(log.keys, writer)
-                shelf.store = store
-                _run(shelf.load())
-                found.append(shelf)
-            log.others, log.others_at = found, now
-        refs = {ref.place: ref for shelf in (log.shelf, *log.others) for ref in shelf.everything}
+    def _refs(self, log: EventLog) -> Sequence[Ref]:
+        """All segments that are known, the newest first."""
+        refs = {ref.place: ref for shelf in (log.shelf, *(log.others or ())) for ref in shelf.everything}
         return sorted(refs.values(), key=lambda ref: ref.last, reverse=True)
+
+    def _find_others(self, log: EventLog, store: Store) -> None:
+        """What other processes have written. Raises StorageFailed."""
+        now = self._clock.monotonic()
+        if log.others is not None and now - log.others_at <= OTHERS_S:
+            return
+        # Not the log's own list: a commit may be waiting in the middle of it.
+        writers = Writers(log.keys, lambda: log.shelf.writer, self._clock)
+        writers.store = store
+        _run(writers.read())
+        found = []
+        for writer in writers.others:
+            shelf = Shelf(log.keys, writer)
+            shelf.store = store
+            _run(shelf.load())
+            found.append(shelf)
+        log.others, log.others_at = found, now
 
 
 def _run(steps: Steps) -> None:

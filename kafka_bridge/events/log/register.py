@@ -64,8 +64,9 @@ class Register:
             self._number += 1
             self._used.add(slot)
             store.set(self.keys[slot], orjson.dumps({**document, "n": self._number}))
-        except StorageFailed as failed:
-            if failed.unknown:
+        except BaseException as failed:
+            if not isinstance(failed, StorageFailed) or failed.unknown:
+                # Also when the greenlet is killed.
                 self._doubtful[slot] = now + LATE_S
             raise
         self._slot, self._seen = slot, self._number

@@ -70,6 +70,11 @@ class Keys:
         """Where the writers are listed."""
         return f"{self._prefix}d"
 
+    @property
+    def probe(self) -> str:
+        """A key that may be read at any time: whatever is there, somebody has answered."""
+        return f"{self.directory}0"
+
     def manifest(self, writer: str) -> str:
         """Where a writer lists its segments."""
         return f"{self._prefix}{writer}-m"

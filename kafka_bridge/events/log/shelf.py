@@ -28,12 +28,15 @@ COMMITS: Final = 16
 # So many segments of a level become one of the next, as long as they are small: a large one is as good as it gets.
 FAN_IN: Final = 16
 SMALL_BYTES: Final = 8 * 1024
+# However well its rows can be deflated: whoever reads one reads all of it at once.
+SMALL_ENTRIES: Final = 128
 # Numbers whose write was lost leave holes. So many in a row, and a reader takes them for the end.
 HOLES: Final = 3
 # A write that was given up may happen yet: what it left behind is deleted when that is over.
 LATE_S: Final = 300.0
 MAX_BYTES: Final = 32 * 1024 * 1024
 MIN_BYTES: Final = 256 * 1024
+GROWS_S: Final = 600.0
 # Runs are entries too. A record is run once, or a few times.
 ENTRIES_PER_EVENT: Final = 4
 
@@ -62,6 +65,7 @@ class Shelf:
         self._holes = 0
         self._dirty = False
         self._room_bytes = MAX_BYTES
+        self._grows_at = 0.0
         self._since = 0
         self._listed = 0
         # What has to go, and since when: what may still be on its way there goes later.
@@ -94,8 +98,9 @@ class Shelf:
                 self.store.delete(key)
                 self._dirty = False
             self.store.set(key, value)
-        except StorageFailed as failed:
-            if failed.unknown:
+        except BaseException as failed:
+            if not isinstance(failed, StorageFailed) or failed.unknown:
+                # Also when the greenlet is killed.
                 self.condemned[place] = now + LATE_S
                 self._next += 1
                 self._holes += 1
@@ -103,8 +108,9 @@ class Shelf:
             else:
                 # What is over quota is written all the same, and not counted.
                 self._dirty = True
-            if failed.full:
-                self._room_bytes = max(MIN_BYTES, min(self._room_bytes, self.size_bytes) * 3 // 4)
+                if failed.full:
+                    self._grows_at = now + GROWS_S
+                    self._room_bytes = max(MIN_BYTES, min(self._room_bytes, self.size_bytes) * 3 // 4)
             raise
         self._next += 1
         self._holes = 0
@@ -113,17 +119,26 @@ class Shelf:
         self.refs.append(ref)
         return ref
 
-    def tidy(self, keep: int, now: float) -> Steps:
-        """What is to be done when there is time: put together, throw away, write down. Raises StorageFailed."""
-        while batch := self._small():
+    def tidy(self, keep: int, now: float, *, merges: bool = True) -> Steps:
+        """What is to be done when there is time: put together, throw away, write down. Raises StorageFailed.
+
+        Without `merges` nothing is put together: that takes room before it gives some.
+        """
+        while merges and (batch := self._small()):
             yield from self._merge(batch, now)
         self._condemn(sorted(self.refs, key=lambda ref: ref.last)[: self._over(keep)])
         due = self._due(now)
-        if self._since >= COMMITS or any(place[0] == self.writer and place[1] >= self._listed for place in due):
+        fresh = [place for place in due if place[0] == self.writer and place[1] >= self._listed]
+        # First what may go at once: a store that is full has no room for a manifest.
+        yield from self._delete([place for place in due if place not in fresh])
+        if self._since >= COMMITS or fresh:
             # Who looks for the next numbers would take what is deleted for the end.
             yield
             self.write_manifest(now)
-        for place in due:
+        yield from self._delete(fresh)
+
+    def _delete(self, places: Iterable[Place]) -> Steps:
+        for place in places:
             yield
             self.store.delete(self._keys.segment(place))
             self.condemned.pop(place, None)
@@ -143,7 +158,8 @@ class Shelf:
         number = 0
         own = {ref.place for ref in self.refs}
         beside = [(ref.first, ref.events) for ref in self.beside if ref.place not in own]
-        for ref in sorted(self.refs, key=lambda ref: ref.last):
+        # The newest stays, however large it is.
+        for ref in sorted(self.refs, key=lambda ref: ref.last)[:-1]:
             newer = events - ref.events + sum(other for first, other in beside if first > ref.last)
             spare = newer >= keep or count - ref.entries >= keep * ENTRIES_PER_EVENT
             if not spare and size_bytes <= self._room_bytes:
@@ -155,7 +171,8 @@ class Shelf:
     def _small(self) -> list[Ref]:
         """Segments of one level that are to become one."""
         small = sorted(
-            (ref for ref in self.refs if ref.size_bytes < SMALL_BYTES), key=lambda ref: (ref.level, ref.first)
+            (ref for ref in self.refs if ref.size_bytes < SMALL_BYTES and ref.entries < SMALL_ENTRIES),
+            key=lambda ref: (ref.level, ref.first),
         )
         for _, group in groupby(small, key=lambda ref: ref.level):
             if len(batch := list(group)) >= FAN_IN:
@@ -192,8 +209,10 @@ class Shelf:
         self._holes = 0
         self._since = 0
         self._listed = document["next"]
-        # A store that was full may have room again.
-        self._room_bytes = min(MAX_BYTES, self._room_bytes + self._room_bytes // 16)
+        if now >= self._grows_at:
+            # A store that was full may have room again. What it refuses it does not count, so it is seldom asked.
+            self._room_bytes = min(MAX_BYTES, self._room_bytes + self._room_bytes // 16)
+            self._grows_at = now + GROWS_S
 
     def renamed(self, writer: str, *, until: float) -> "Shelf":
         """The same under another name. What has to go is no longer ours to delete: somebody else may have it."""

@@ -18,6 +18,10 @@ class Killed(BaseException):
     """The process is gone."""
 
 
+class CutOff(BaseException):
+    """The greenlet is, in the middle of a call; its process goes on."""
+
+
 @dataclass
 class Time:
     """A clock that a test moves by hand."""
@@ -54,7 +58,7 @@ class Disk:
 
 @dataclass
 class ModelStore:
-    """One process's way to the disk. `fate` decides over each call: ok, failed, lost, hung, late, killed, full."""
+    """One process's way to the disk. `fate` decides over each call, in the words of `_call`."""
 
     disk: Disk
     fate: Callable[[str], str] = lambda _operation: "ok"
@@ -94,6 +98,10 @@ class ModelStore:
                 if operation != "get":
                     self.disk.late.append(act)
                 raise StorageFailed("storage does not answer in time", unknown=True)
+            case "cut off":
+                if operation != "get":
+                    self.disk.late.append(act)
+                raise CutOff
             case "killed before":
                 raise Killed
             case "killed after":

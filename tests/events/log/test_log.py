@@ -1,17 +1,19 @@
 """The log over a store that fails, hangs, loses answers, and is left by processes that are killed."""
 
+import contextlib
 import random
 
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from kafka_bridge.events.log.log import GROUP, GROUP_S, RETRY_S
+from kafka_bridge.events.log.log import DEFECT, FULL_S, GROUP, GROUP_S, RETRY_S
 from kafka_bridge.events.log.shelf import LATE_S, MAX_BYTES
+from kafka_bridge.events.log.store import StorageFailed
 from tests.brokers import SOAK
-from tests.events.log.stores import Disk, Killed, ModelStore, Process, Time
+from tests.events.log.stores import CutOff, Disk, Killed, ModelStore, Process, Time
 
-FATES = ("ok", "ok", "ok", "ok", "ok", "failed", "lost", "hung", "late", "full")
+FATES = ("ok", "ok", "ok", "ok", "ok", "failed", "lost", "hung", "late", "full", "cut off")
 KILLS = ("killed before", "killed after")
 
 
@@ -49,6 +51,8 @@ class World:
         self.pass_time(self.random.choice((0.01, 0.3, 2.0, 40.0, 700.0)))
         try:
             self.acknowledged |= process.flush()
+        except CutOff:
+            pass
         except Killed:
             # The platform starts another one some seconds later.
             self.happen()
@@ -225,6 +229,88 @@ def test_a_store_that_is_full_makes_the_log_shorter_and_not_silent():
     assert process.log.trouble == ""
 
 
+class Quota(ModelStore):
+    """A store with a quota, which counts as the daemon does: what is refused is there, and not counted."""
+
+    room = 700_000
+    used = 0
+
+    def set(self, key: str, value: bytes) -> None:
+        self.calls.append("set")
+        difference = len(value) - len(self.disk.values.get(key, b""))
+        self.disk.set(key, value)
+        if self.used + difference > self.room:
+            raise StorageFailed("the plugin's storage is full", full=True)
+        self.used += difference
+
+    def delete(self, key: str) -> None:
+        self.used -= len(self.disk.values.get(key, b""))
+        super().delete(key)
+
+
+def within(quota, *, group=1):
+    """A process whose store is full after some dozens of events, and how to send it some more."""
+    time = Time()
+    process = Process(Disk(), time, "0a0b0c0d", keep=100_000)
+    process.store = Quota(process.store.disk, time=time)
+    process.store.room = quota
+    noise, sent = random.Random(1), iter(range(1_000_000))
+
+    def send(count, every_s=0.1):
+        for number in range(count):
+            process.add(next(sent), body=noise.randbytes(6_000).hex())
+            if number % group == group - 1:
+                process.log.flush(process.store, until=time.at + 0.25)
+            time.at += every_s
+
+    return process, send
+
+
+@pytest.mark.parametrize("group", [1, 30])
+@pytest.mark.parametrize("quota", [350_000, 700_000, 3_000_000])
+def test_within_any_quota_the_newest_events_are_there_and_trouble_is_soon_over(quota, group):
+    process, send = within(quota, group=group)
+    send(900)
+    shares = []
+    for _ in range(20):
+        send(30)
+        process.time.at += 3.0
+        process.flush()
+        found = process.seen()
+        assert process.log.trouble == ""
+        assert found[0].event_id == f"e-{process.log.counters.recorded - 1}"
+        shares.append(sum(len(entry) for entry in process.store.disk.values.values()) / quota)
+
+    # Not much of what there is room for is given away.
+    assert min(shares) > 0.3
+    # The daemon writes what it refuses, and does not count it.
+    assert max(shares) < 1.6
+    assert process.log.counters.failures < 100
+
+
+def test_where_others_use_all_the_room_the_log_goes_on_within_what_it_had():
+    process, send = within(3_000_000)
+    send(150)
+    process.store.room = process.store.used
+    send(300)
+    process.time.at += 3.0
+    send(1)
+
+    assert process.log.trouble == ""
+    assert [entry.event_id for entry in process.seen()][:50] == [f"e-{number}" for number in range(450, 400, -1)]
+
+
+def test_a_store_that_is_full_is_not_written_to_by_every_request():
+    process, send = within(3_000_000)
+    send(20)
+    process.store.room = -1_000_000_000
+    calls = len(process.store.calls)
+    send(600)
+
+    assert len(process.store.calls) - calls < 60 / FULL_S * 6
+    assert process.log.trouble == "the plugin's storage is full"
+
+
 # Group commit.
 
 
@@ -316,6 +402,107 @@ def test_a_writer_that_is_cut_off_hands_on():
     process.store.fate = lambda _operation: "ok"
 
     assert len(process.flush()) == 1
+
+
+@pytest.mark.parametrize("cut", ["set", "delete"])
+@pytest.mark.parametrize("times", [1, 2, 5])
+def test_what_was_cut_off_and_happens_later_undoes_nothing(cut, times):
+    disk, time = Disk(), Time()
+    process = Process(disk, time, "0a0b0c0d", keep=100_000)
+    acknowledged: set[str] = set()
+    for number in range(200):
+        left = times if number % 10 == 0 else 0
+
+        def fate(operation):
+            nonlocal left
+            left -= operation == cut
+            return "cut off" if operation == cut and left >= 0 else "ok"
+
+        process.store.fate = fate
+        process.add(number)
+        for _ in range(times + 1):
+            with contextlib.suppress(CutOff):
+                acknowledged |= process.flush()
+        time.at += 61.0
+        while disk.late and number % 10 == 4:
+            # Some minutes later.
+            disk.late.pop(0)()
+
+    assert len(acknowledged) > 150
+    assert acknowledged <= {entry.id for entry in Process(disk, time, "0000000f", keep=100_000).seen()}
+
+
+@pytest.mark.parametrize("fate", ["hung", "late", "lost"])
+def test_a_store_that_does_not_answer_is_asked_before_it_is_written_to_again(fate):
+    disk, time = Disk(), Time()
+    process = Process(disk, time, "0a0b0c0d")
+    process.add(0)
+    process.flush()
+    process.store.calls.clear()
+    process.store.fate = lambda _operation: fate
+    for number in range(100):
+        process.add(number)
+        process.log.flush(process.store, until=time.at + 0.25)
+        time.at += 1.0
+
+    assert process.store.calls[:2] == ["set", "get"]
+    assert process.store.calls.count("set") == 1
+
+    process.store.fate = lambda _operation: "ok"
+    time.at += RETRY_S[-1]
+    process.log.flush(process.store, until=time.at + 0.25)
+
+    assert (process.log.trouble, len(process.log.pending)) == ("", 0)
+
+
+def test_trouble_is_told_until_something_is_written():
+    process = Process(Disk(), time := Time(), "0a0b0c0d")
+    process.store.fate = lambda operation: "failed" if operation == "set" else "ok"
+    for number in range(20):
+        process.add(number)
+        process.flush()
+        assert process.log.trouble == "storage has failed"
+        time.at += 7.0
+
+
+def test_a_defect_is_not_run_into_by_every_request(monkeypatch):
+    process = Process(Disk(), Time(), "0a0b0c0d")
+    process.add(1)
+    monkeypatch.setattr(process.log.shelf, "commit", None)
+    with pytest.raises(TypeError):
+        process.flush()
+
+    process.log.flush(process.store, until=1.0)
+
+    assert process.log.trouble == DEFECT
+    assert len(process.log.pending) == 1
+
+
+def test_whoever_ends_last_is_told_when_the_writer_has_ended():
+    time = Time()
+    process = Process(Disk(), time, "0a0b0c0d")
+    process.add(0)
+    process.flush()
+    process.add(1)
+    process.log.began()
+    told = []
+
+    def meanwhile(_operation):
+        process.store.fate = lambda _operation: "ok"
+        assert not process.log.needs("other"), "another request is open"
+        assert process.log.needs("me")
+        process.log.ended()
+        assert not process.log.needs("other"), "nothing is left to do"
+        process.add(2)
+        assert process.log.needs("other")
+        process.log.follow(lambda: told.append(process.log.needs("other")))
+        return "failed"
+
+    process.store.fate = meanwhile
+    process.log.flush(process.store, until=time.at + 0.25, who="me", urgent=True)
+
+    assert told == [False]
+    assert len(process.log.pending) == 2
 
 
 def test_what_waits_is_bounded_and_the_oldest_go():

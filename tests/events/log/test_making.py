@@ -3,6 +3,7 @@
 import itertools
 import json
 
+import orjson
 import pytest
 
 from kafka_bridge.errors import Cause, Unavailable
@@ -102,12 +103,66 @@ def test_a_secret_in_a_header_that_is_kept_is_masked():
 
 
 def test_a_run_and_a_dead_letter_are_entries():
-    run, dead = entry_of_run(RAN, ids()), entry_of_run(RAN._replace(dead_lettered=True), ids())
+    run, dead = (entry_of_run(ran, KEEPING, ids()) for ran in (RAN, RAN._replace(dead_lettered=True)))
 
     assert (run.kind, run.position, run.attempt, run.ending) == ("run", ("t", 3, 41), 2, "failed")
     assert (run.run_id, run.reason, run.duration_ms) == ("run-1", "boom", 1500.0)
     assert dead.kind == "dead-lettered"
     assert [is_run(to_row(entry)) for entry in (run, dead, made()[0])] == [True, True, False]
+
+
+def test_a_run_tells_nothing_that_is_masked_in_what_was_run():
+    keeping = Keeping.compiled(10, ["customer.email", "id"], {})
+    text = '{"id": "ann-17", "customer": {"email": "ann@example.com"}}'
+    ran = RAN._replace(text=text, event_id="ann-17", error="KeyError: 'ann@example.com' is unknown")
+
+    row = to_row(entry_of_run(ran, keeping, ids())).decode()
+
+    assert "ann" not in row
+    assert entry_of_run(ran, KEEPING, ids()).reason == ran.error
+
+
+@pytest.mark.parametrize("source", ["", "shop", "other"])
+def test_a_run_tells_no_secret_of_the_endpoint(source):
+    keeping = Keeping.compiled(10, [], {source: ["s3cr3t-value"]})
+    ran = RAN._replace(error="x" * 1020 + "s3cr3t-value", run_id="s3cr3t-value")
+
+    assert "s3cr" not in to_row(entry_of_run(ran, keeping, ids())).decode()
+
+
+def test_of_a_run_no_text_is_longer_than_it_may_be_and_none_has_half_a_character():
+    ran = RAN._replace(
+        event_id="x" * 9999, event_type="x" * 9999, topic="x" * 9999, run_id="x" * 9999, error="\ud800" * 9999
+    )
+    entry = entry_of_run(ran, KEEPING, ids())
+
+    assert len(to_row(entry)) < 4 * 1024
+    assert orjson.dumps([*entry])
+
+
+@pytest.mark.parametrize("before", [505, 511, 512, 1017, 1023])
+def test_a_secret_that_stands_where_a_text_is_cut_is_masked_whole(before):
+    secret, keeping = "s3cr3t-value", Keeping.compiled(10, [], {"default": ["s3cr3t-value"]})
+    text = "x" * before + secret
+    (entry,) = made(
+        b"{}",
+        {"user-agent": text, "x-a": text, "content-type": text},
+        keeping=keeping,
+        key="{header.x-a}",
+        error=Unavailable(Cause.CONNECTION_REFUSED, text),
+    )
+
+    assert "s3" not in to_row(entry).decode()
+    assert max(len(value) for _, value in entry.headers) <= 512
+
+
+def test_of_a_request_that_is_not_verified_no_secret_of_any_sender_is_kept():
+    keeping = Keeping.compiled(10, [], {"": ["t0ken-value"], "default": ["s3cr3t-value"], "other": ["0ther-value"]})
+    outcome = receive_at(request(b'["t0ken-value", "s3cr3t-value", "0ther-value"]'), source_of(), Broker(), now=NOW)
+    (entry,) = entries_of(outcome, keeping, ids())
+
+    assert entry.kind == "rejected"
+    assert json.loads(entry.body) == ["***", "***", "***"]
 
 
 # Rows and ids.

@@ -3,9 +3,10 @@
 import pytest
 
 from kafka_bridge.events.log.query import Filter
-from kafka_bridge.events.log.reader import CACHE_BYTES, Cache
+from kafka_bridge.events.log.reader import CACHE_BYTES, Cache, Reader
+from kafka_bridge.events.log.shelf import COMMITS, FAN_IN
 from kafka_bridge.events.log.store import StorageFailed
-from tests.events.log.stores import NOW, Disk, Process, Time
+from tests.events.log.stores import NOW, Disk, ModelStore, Process, Time
 
 
 def process(**options):
@@ -145,6 +146,52 @@ def test_a_store_that_fails_is_told_and_what_waits_is_shown():
         one.reader.find(one.log, one.store, "0" * 24)
 
 
+def test_what_is_known_is_shown_also_while_the_store_fails():
+    one = filled(5)
+    page(one)
+    one.time.at += 10.0
+    one.store.fate = lambda _operation: "hung"
+
+    found = page(one)
+
+    assert names(found) == [f"e-{number}" for number in reversed(range(5))]
+    assert found.trouble == "the log cannot be read: storage does not answer in time"
+
+
+@pytest.mark.parametrize("mine", [True, False])
+def test_segments_that_are_put_together_and_deleted_during_a_look_are_not_missed(mine):
+    one = filled(FAN_IN - 1)
+    looking = one if mine else Process(one.store.disk, one.time, "00000002")
+    page(looking)
+    rows = page(looking).rows
+    looking.reader = Reader(Cache(), one.time.clock)
+    calls = 0
+
+    def meanwhile(operation):
+        nonlocal calls
+        calls += 1
+        if calls == 4:
+            # Puts all of them together, and deletes them.
+            for number in range(2 * COMMITS):
+                one.add(100 + number)
+                assert one.flush()
+        return "ok"
+
+    looking.store = ModelStore(one.store.disk, meanwhile, time=one.time)
+
+    found = names(page(looking))
+
+    assert calls > FAN_IN
+    assert found[-(FAN_IN - 1) :] == [f"e-{number}" for number in reversed(range(FAN_IN - 1))]
+
+    calls = 3
+    assert [row.entry.id for row in looking.reader.whole(looking.log, looking.store, rows)] == [
+        r.entry.id for r in rows
+    ]
+    for row in rows:
+        assert looking.reader.find(looking.log, looking.store, row.entry.id).entry.event_id == row.entry.event_id
+
+
 def test_a_segment_that_is_broken_is_passed_over():
     one = filled(5)
     disk = one.store.disk
@@ -176,6 +223,15 @@ def test_the_cache_is_bounded():
     assert CACHE_BYTES <= 32 * 1024 * 1024
 
 
+def test_what_two_looks_have_read_at_once_counts_once():
+    cache = Cache(max_bytes=1000)
+    for _ in range(100):
+        for number in range(10):
+            cache.put(f"k{number}", (), 100)
+
+    assert all(cache.get(f"k{number}") is not None for number in range(10))
+
+
 def test_a_long_log_is_looked_through_in_parts(monkeypatch):
     one = filled(60, every=5)
     monkeypatch.setattr("kafka_bridge.events.log.reader.SCAN", 10)
@@ -188,6 +244,43 @@ def test_a_long_log_is_looked_through_in_parts(monkeypatch):
             break
 
     assert found == [f"e-{number}" for number in reversed(range(60))]
+
+
+@pytest.mark.parametrize("keep", [25, 40, 1000])
+@pytest.mark.parametrize("limit", [1, 7, 100])
+def test_runs_are_with_their_events_on_every_page_however_much_later_they_were(keep, limit):
+    one = filled(60, every=4)
+    one.log.keep = keep
+    for number in range(60):
+        # Each in a segment with other events.
+        one.add(number, "run", topic="t", partition=0, offset=number, attempt=1, ending="done")
+        one.add(1000 + number, topic="t", partition=1, offset=number)
+        one.flush()
+        one.time.at += 1.0
+    one.add(7, "run", topic="elsewhere", partition=0, offset=7, attempt=1, ending="failed")
+    one.flush()
+    whole = page(one, limit=1000).rows
+    rows, cursor = [], ""
+    while True:
+        this = page(one, cursor=cursor, limit=limit)
+        rows += this.rows
+        cursor = this.next
+        if not cursor:
+            break
+
+    assert rows == list(whole)
+    assert len(rows) == min(keep, 121)
+    assert all(len(row.runs) == 1 for row in rows if row.entry.partition == 0)
+
+
+def test_of_what_is_newer_than_the_page_nothing_is_read_that_has_no_runs():
+    one = filled(60, every=4)
+    cursor = page(one, limit=50).next
+    one.reader = Reader(Cache(), one.time.clock)
+    one.store.calls.clear()
+
+    assert names(page(one, cursor=cursor, limit=100)) == [f"e-{number}" for number in reversed(range(10))]
+    assert len(one.store.calls) <= 4
 
 
 def test_the_reader_needs_no_process_of_its_own():

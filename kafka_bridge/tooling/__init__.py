@@ -1,0 +1,1 @@
+"""What the tools do inside a workflow or for an agent."""
