@@ -3,11 +3,13 @@
 import logging
 import os
 import random
+import secrets
 from collections.abc import Mapping
 from typing import Final
 
 from kafka_bridge.broker import config
 from kafka_bridge.broker.kafka.consumer import KafkaConsumer
+from kafka_bridge.broker.kafka.scanner import KafkaScanner
 from kafka_bridge.dashboard.page import Pages
 from kafka_bridge.dify.afterrun import AfterRun
 from kafka_bridge.dify.apps import Apps
@@ -15,9 +17,11 @@ from kafka_bridge.dify.consume import Consume
 from kafka_bridge.dify.consumer import ConsumerState
 from kafka_bridge.dify.consumers import Consumers
 from kafka_bridge.dify.dashboard import Dashboard
+from kafka_bridge.dify.deadletters import DeadLetters
 from kafka_bridge.dify.events import Events
 from kafka_bridge.dify.health import Health
 from kafka_bridge.dify.hosting import hosting_of
+from kafka_bridge.dify.letters import Letters
 from kafka_bridge.dify.measures import Measures
 from kafka_bridge.dify.replay import Replay
 from kafka_bridge.dify.resend import Resend
@@ -55,7 +59,8 @@ class Management:
         consumer = ConsumerState(consumers, self.residents)
         health = Health(registry, events, consumer)
         sign_in = SignIn(pages := Pages(), self.sessions, clock)
-        dashboard = Dashboard(pages, sign_in, looks, health, clock=clock, consumer=consumer)
+        dead_letters = DeadLetters(_letters(shared, runs))
+        dashboard = Dashboard(pages, sign_in, looks, health, clock=clock, consumer=consumer, dead_letters=dead_letters)
         stream = Stream(events, loop=loop, clock=clock, lasts_s=lasts_s(os.environ))
         resend = Resend(looks, events, registry, runs, clock=clock, published=shared.metrics.published)
         routes = Routes(
@@ -63,6 +68,7 @@ class Management:
             health,
             Consume(consumers, runs, visits, clock),
             looks,
+            dead_letters=dead_letters,
             replay=Replay(looks, resend),
             stream=stream,
             measures=Measures(
@@ -88,6 +94,21 @@ def _consumers(shared: Shared) -> Consumers:
         loop=shared.loop,
         clock=shared.clock,
         random=random.random,
+    )
+
+
+def _letters(shared: Shared, runs: Runs) -> Letters:
+    def make_scanner(cluster: Cluster, group: str) -> KafkaScanner:
+        return KafkaScanner(config.consumer_properties(cluster, ca_file=shared.ca_file, group_id=group))
+
+    return Letters(
+        make_scanner,
+        shared.registry,
+        runs,
+        shared.recorder,
+        loop=shared.loop,
+        clock=shared.clock,
+        name=lambda: secrets.token_hex(8),
     )
 
 
