@@ -386,7 +386,7 @@ def test_a_parameter_is_described_for_people_and_for_models(name, parameter):
 def test_a_model_chooses_neither_where_it_connects_nor_with_what():
     by_model = {parameter["name"] for _, parameter in PARAMETERS if parameter["form"] == "llm"}
 
-    assert by_model & CREDENTIALS.keys() == set()
+    assert by_model & {*CREDENTIALS, "url", "auth_type", "auth_token", "forward_topic"} == set()
 
 
 def test_publish_overrides_exactly_what_the_rules_know():

@@ -116,27 +116,27 @@ def test_a_server_that_says_that_there_is_nothing_is_not_asked_again():
 
 def test_a_stream_that_goes_on_ends_with_the_timeout():
     with Server(staying(event("a"))) as server:
-        heard = listen(url_of(server), timeout=1)
+        heard = listen(url_of(server), timeout=2)
 
     assert (heard.status, heard.data, heard.error) == ("timeout", ["a"], None)
-    assert 0.9 < heard.summary["connection_duration"] < 5
+    assert 1.9 < heard.summary["connection_duration"] < 15
 
 
 def test_a_stream_that_drips_ends_with_the_timeout_too():
     with Server(dripping(b": still here\n", every_s=0.01)) as server:
-        heard = listen(url_of(server), timeout=1)
+        heard = listen(url_of(server), timeout=2)
 
     assert (heard.status, heard.summary["total_events"], heard.error) == ("timeout", 0, None)
-    assert heard.summary["connection_duration"] < 5
+    assert heard.summary["connection_duration"] < 15
 
 
 def test_long_listening_is_cut_before_the_platform_ends_the_call():
     with Server(staying(event("a"))) as server:
-        heard = Listener(most_s=0.5)(url_of(server), timeout=600)
+        heard = Listener(most_s=2)(url_of(server), timeout=600)
 
     assert (heard.status, heard.data, heard.error) == ("partial", ["a"], None)
     assert "cut" in heard.summary["summary"]
-    assert heard.summary["connection_duration"] < 5
+    assert heard.summary["connection_duration"] < 15
 
 
 @pytest.mark.parametrize(
@@ -149,7 +149,7 @@ def test_the_longest_call_is_well_within_the_platforms(limit, longest):
 
 def test_a_server_that_never_answers_is_an_error():
     with Server(lambda peer: peer.until_gone()) as server:
-        heard = listen(url_of(server), timeout=1)
+        heard = listen(url_of(server), timeout=2)
 
     assert heard.status == "error"
     assert isinstance(heard.error, StreamFailed)
