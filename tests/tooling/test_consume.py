@@ -1,7 +1,5 @@
 """The tool `consume`, on topics in memory: what it gives, where it begins and ends, what it leaves behind."""
 
-from contextlib import contextmanager
-
 import pytest
 
 from kafka_bridge.errors import Cause, Fenced, Malformed, NotFound, Unavailable, Unreadable
@@ -112,7 +110,8 @@ def test_an_offset_that_is_gone_or_not_there_yet_is_the_nearest_that_is(bench, s
     shelf.put("orders", "new", partition=0)
 
     assert values(bench.call(**{"from": "offset", "offset": 3, "partition": 0})) == ["new"]
-    assert bench.call(**{"from": "offset", "offset": 99, "partition": 0})["count"] == 0
+    beyond = bench.call(**{"from": "offset", "offset": 99, "partition": 0})
+    assert (beyond["count"], beyond["positions"][0]["offset"]) == (0, 11)
 
 
 @pytest.mark.parametrize("timestamp", ["30s", "30s ago", NOW - 30, (NOW - 30) * 1000, "2023-11-14T22:12:50Z"])
@@ -242,18 +241,23 @@ def test_a_call_that_fails_commits_nothing(bench, shelf):
 
 
 def test_whoever_has_gone_commits_nothing(bench, shelf):
-    class Gone(Errands):
-        @contextmanager
-        def running(self, task):
-            with super().running(lambda errand: setattr(errand, "stopped", True) or task(errand)) as errand:
-                yield errand
+    started = []
 
+    class Watched(Errands):
+        def running(self, task):
+            return super().running(lambda errand: started.append(errand) or task(errand))
+
+    def prepare(reader):
+        # He goes after the first records have been read.
+        reader.happens += [lambda: None, lambda: setattr(started[0], "stopped", True)]
+
+    bench.prepare = prepare
     loop = Quick()
-    tool = Consume(bench._make, Gone(loop), loop=loop, clock=running_clock())
-    parameters = {"topics": "orders", "group_id": "g", "commit": True}
+    tool = Consume(bench._make, Watched(loop), loop=loop, clock=running_clock())
+    parameters = {"topics": "orders", "group_id": "g", "commit": True, "wait": True, "max_messages": 100}
     first, *_ = tool(ToolCall(SAVED, Parameters(parameters)))
 
-    assert first.value["committed"] is False
+    assert (first.value["count"], first.value["committed"]) == (6, False)
     assert shelf.commits == []
 
 

@@ -50,7 +50,8 @@ class Client:
     """Something that must die on the thread that has made it."""
 
 
-def test_an_error_keeps_nothing_alive_that_the_thread_has_made(errands):
+@pytest.mark.parametrize("kind", [lambda: Unavailable(Cause.CONNECTION_REFUSED), Fenced])
+def test_an_error_keeps_nothing_alive_that_the_thread_has_made(errands, kind):
     dead = []
 
     def task(_):
@@ -59,9 +60,9 @@ def test_an_error_keeps_nothing_alive_that_the_thread_has_made(errands):
         try:
             raise RuntimeError("of the library")
         except RuntimeError as error:
-            raise Unavailable(Cause.CONNECTION_REFUSED) from error
+            raise kind() from error
 
-    with pytest.raises(Unreadable) as caught:
+    with pytest.raises((Unreadable, Fenced)) as caught:
         errands.run(task, timeout_s=5)
     gc.collect()
 
