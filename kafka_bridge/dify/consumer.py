@@ -5,6 +5,7 @@ Whoever looks joins nothing by that.
 
 from collections import Counter
 from collections.abc import Mapping
+from http import HTTPStatus
 from types import MappingProxyType
 from typing import Final
 
@@ -53,12 +54,18 @@ class ConsumerState:
         """Start the resident consumer. Raises SettingsInvalid."""
         call.authorize()
         self._residents.start(call)
-        return json_reply(self.state(call))
+        return self._answer(call)
 
     def stop(self, call: Call) -> Outbound:
         """Stop it."""
         call.authorize()
         self._residents.stop(call)
+        return self._answer(call)
+
+    def _answer(self, call: Call) -> Outbound:
+        if "csrf" in call.form:
+            # A form of ours: back to its page.
+            return Outbound(HTTPStatus.SEE_OTHER, headers=(("Location", "../?view=consumer"),))
         return json_reply(self.state(call))
 
     def state(self, call: Call) -> dict[str, object]:

@@ -232,7 +232,9 @@ class Dashboard:
 
 def is_browser(inbound: Inbound) -> bool:
     """Whether a person reads the answer: a browser asks for a page, and not on a path for machines."""
-    return "text/html" in inbound.header("accept") and not inbound.path.startswith(MACHINES)
+    if "text/html" not in inbound.header("accept"):
+        return False
+    return not any(inbound.path == path or inbound.path.startswith(f"{path}/") for path in MACHINES)
 
 
 def _asked(query: str) -> Mapping[str, str]:
