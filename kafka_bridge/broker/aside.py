@@ -90,5 +90,6 @@ def on_loop(loop: Loop, tasks: Sequence[Task], *, meanwhile: Task) -> BridgeErro
 
 def _defect(error: Exception, loop: Loop) -> BridgeError:
     incident = incident_of(error)
-    loop.log(partial(logger.error, "%s", incident.line))
+    # Only the loop may say where lines are written.
+    loop.post(partial(loop.log, partial(logger.error, "%s", incident.line)))
     return incident.error

@@ -55,7 +55,8 @@ class Errand[Result]:
             self._error = error
         except Exception as error:  # noqa: BLE001 - a thread that dies silently would leave its caller waiting
             incident = incident_of(error)
-            self._loop.log(partial(logger.error, "%s", incident.line))
+            # Only the loop may say where lines are written.
+            self._loop.post(partial(self._loop.log, partial(logger.error, "%s", incident.line)))
             self._error = incident.error
         if self._error is not None:
             self._error.__traceback__ = self._error.__context__ = self._error.__cause__ = None
