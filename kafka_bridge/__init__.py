@@ -75,6 +75,7 @@ One line per module, lowest first; each imports only from lines above it (`tests
     ingress.trial                   an event of the bridge's own, to try a source with
     broker.{loops,greenlets,trust}  greenlets or threads; whose certificates are trusted
     tooling.sse.network             sockets that lead only where somebody has looked
+    tooling.sse.names               host names looked up, a bounded number at once
     tooling.sse.connection          one connection to a stream
     tooling.sse.listening           one call of listen_sse
     broker.kafka                    the ports on confluent_kafka

@@ -76,6 +76,7 @@ LAYERS = [
     "broker.registry broker.kafka.partitions broker.kafka.translate",
     "broker.kafka.admin broker.kafka.consumer broker.kafka.producer",
     "broker.kafka.reader broker.kafka.scanner tooling.errands tooling.places tooling.reading",
+    "tooling.sse.names",
     "tooling.consume tooling.listen_sse tooling.publish tooling.topics tooling.validate",
     "tooling.wait",
     "web service flows",
@@ -112,7 +113,7 @@ EDGES = {
     " journal letters loopback management measures metrics recorder replay resend resident residents routes runs"
     " sessions shared signin storage stream toolbox tools trial webhooks",
     "tooling": "consume errands listen_sse places publish reading topics validate wait",
-    "tooling.sse": "connection listening network",
+    "tooling.sse": "connection listening names network",
 }
 NOT_PURE = sorted(
     [

@@ -15,6 +15,8 @@ from kafka_bridge.tooling.overrides import overridden
 
 # As for webhooks: the client itself gives up after eight seconds.
 SEND_S: Final = 9.0
+# A key that is longer is not repeated in the result, which is one line of stdout: as JSON it may be six times as long.
+MAX_TOLD_KEY_BYTES: Final = 4096
 # Every message costs a line on stdout, so of one record only what there is to say of it.
 _OF_ONE: Final = ("topic", "partition", "offset", "timestamp", "latency_ms")
 OUTPUTS: Final = (*_OF_ONE, "event_id", "count", "records")
@@ -57,7 +59,7 @@ def written(order: Order, deliveries: tuple[Delivery, ...], *, latency_s: float)
         "latency_ms": round(latency_s * 1000, 3),
         "count": len(records),
         "records": records if order.batch else [],
-        **({"key": key.decode()} if key is not None else {}),
+        **({"key": key.decode()} if key is not None and len(key) <= MAX_TOLD_KEY_BYTES else {}),
     }
 
 

@@ -261,6 +261,24 @@ def test_whoever_has_gone_commits_nothing(bench, shelf):
     assert shelf.commits == []
 
 
+def test_whoever_goes_while_the_last_records_are_on_their_way_commits_nothing(bench, shelf):
+    started = []
+
+    class Watched(Errands):
+        def running(self, task):
+            return super().running(lambda errand: started.append(errand) or task(errand))
+
+    bench.prepare = lambda reader: reader.happens.append(lambda: setattr(started[0], "stopped", True))
+    loop = Quick()
+    tool = Consume(bench._make, Watched(loop), loop=loop, clock=running_clock())
+    first, *_ = tool(
+        ToolCall(SAVED, Parameters({"topics": "orders", "group_id": "g", "commit": True, "max_messages": 6}))
+    )
+
+    assert (first.value["count"], first.value["reason"], first.value["committed"]) == (6, "max_messages", False)
+    assert shelf.commits == []
+
+
 def test_a_call_is_over_before_the_platform_ends_it(bench):
     loop = Quick()
     clock = running_clock()

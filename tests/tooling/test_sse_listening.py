@@ -89,6 +89,16 @@ def test_the_last_message_is_the_summary_and_its_fields_are_the_outputs_of_the_n
     assert outputs["summary"].startswith(f"2 events from 127.0.0.1:{server.port} in ")
 
 
+def test_an_id_that_no_header_can_have_is_not_told_so_that_no_server_can_make_a_message_the_platform_kills_for():
+    # As JSON six times as long, and a line above 5 MiB is the end of the process, for all workspaces.
+    with Server(streaming(b"id: 1\n\nid: " + b"\x01" * 1_000_000 + b"\n\n")) as server:
+        heard = listen(url_of(server), reconnect_attempts=0)
+
+    assert heard.status == "completed"
+    assert len(orjson.dumps(heard.summary)) < 4096
+    assert heard.summary["last_event_id"] == ""
+
+
 def test_enough_is_enough_and_the_connection_is_closed():
     with Server(staying(event("a") + event("b") + event("c"))) as server:
         heard = listen(url_of(server), max_events=2)

@@ -233,3 +233,11 @@ def test_parameters_that_make_no_sense_are_refused_before_anybody_connects(bench
     with pytest.raises(Malformed, match=told):
         bench.call(**parameters)
     assert bench.readers == []
+
+
+@pytest.mark.parametrize("given", [{"event_id": "\x01" * 400}, {"headers": {CORRELATION: "\x01" * 400}}])
+def test_what_ties_request_and_reply_together_is_bounded_as_the_answer_repeats_it(bench, given):
+    with pytest.raises(Malformed, match="is longer than 512 bytes"):
+        bench.call(publish_topic="requests", message="x", **given)
+
+    assert bench.wire.sent == []

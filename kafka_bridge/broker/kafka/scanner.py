@@ -6,7 +6,7 @@ from typing import Final
 from confluent_kafka import OFFSET_BEGINNING, OFFSET_END, OFFSET_INVALID, KafkaError
 from confluent_kafka import TopicPartition as LibraryPartition
 
-from kafka_bridge.broker.causes import record_error
+from kafka_bridge.broker.causes import connection_cause, record_error
 from kafka_bridge.broker.config import Properties
 from kafka_bridge.broker.kafka.consumer import KafkaConsumer
 from kafka_bridge.broker.kafka.partitions import METADATA_TIMEOUT_S, ours, theirs
@@ -97,7 +97,9 @@ class KafkaScanner(KafkaConsumer):
         return {at: answer.offset for at, answer in zip(ours(answers), answers, strict=True)}
 
     def _explain(self) -> Trouble | None:
-        # What the library has to say of its connections comes within a poll, which must not take a record away.
-        if not self._reading:
-            self._consumer.poll(0)
+        # What the library has to say of its connections, and of a group that may not be looked at, comes within a poll,
+        # which must not take a record away.
+        message = None if self._reading else self._consumer.poll(0)
+        if message is not None and (error := message.error()) is not None:
+            self._on_trouble(Trouble(connection_cause(error.code(), error.str()), error.str()))
         return self._trouble
