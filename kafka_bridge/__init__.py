@@ -7,6 +7,7 @@ One line per module, lowest first; each imports only from lines above it (`tests
     metrics                         plain numbers per endpoint
     incidents                       what is said of a defect
     documents, placeholders         what stands where in JSON; texts with placeholders
+    moments                         times as people write them
     events.record                   what a Kafka record is
     settings.{secret,table}         a text that must not be seen; names, labels and defaults of the settings
     settings.reader                 reads the platform's mapping, collects what is wrong
@@ -32,11 +33,13 @@ One line per module, lowest first; each imports only from lines above it (`tests
     events.log.{masking,making}     what may be kept of a request; from outcomes to entries
     events.log.{segments,register}  entries that were written together; a small document that is replaced
     events.log.{pending,shelf}      entries that wait; the segments of one writer
-    events.log.{writers,log,logs}   who writes; the log of one endpoint; those of all
+    events.log.{writers,pace}       who writes; work within the time that there is
+    events.log.{others,log,logs}    what other processes write; the log of one endpoint; those of all
     events.log.{query,document}     what a look asks for and gets; the same as JSON
     events.log.{replaying,feed}     the record that an entry tells of; entries as they are made
     events.log.reader               how the log is read
     dispatch.{ended,task}           how a run ended; a received record on its way to being done
+    dispatch.units                  of records that are brought together, which wait for which
     dispatch.{offsets,shards}       the commit point of a partition; which record waits for which
     dispatch.{retry,breaker}        when a record is tried again; the circuit that an outage opens
     dispatch.{lane,board,flow}      one partition that is ours; where every task is; whose intake is paused
@@ -46,6 +49,8 @@ One line per module, lowest first; each imports only from lines above it (`tests
     dispatch.{deadletter,results}   the records that a run leaves behind
     dispatch.{attempt,window}       one run of an app; what a driver allows
     dispatch.trouble                why nothing can be read
+    dispatch.{letter,progress}      a dead letter, read; which of them are done, as a note
+    dispatch.cursor                 where in many partitions somebody is
     ingress.{content,xmltree}       what is in a request; XML of senders that are not verified yet
     ingress.{patterns,templates}    names with a star; topics and keys with placeholders
     ingress.{keys,canonical}        what a signature is checked with; what is signed besides the body
@@ -65,9 +70,12 @@ One line per module, lowest first; each imports only from lines above it (`tests
     dispatch.plan                   what is consumed and how, compiled from its settings
     ingress.source                  one sender, compiled from its settings
     ingress.receive                 one request in, one Outcome out
+    dispatch.{redrive,asking}       which dead letters go where, and what became of them; who asks for what
+    dispatch.shown                  a dead letter as it is shown
     ingress.trial                   an event of the bridge's own, to try a source with
     broker.{loops,greenlets,trust}  greenlets or threads; whose certificates are trusted
     tooling.sse.network             sockets that lead only where somebody has looked
+    tooling.sse.names               host names looked up, a bounded number at once
     tooling.sse.connection          one connection to a stream
     tooling.sse.listening           one call of listen_sse
     broker.kafka                    the ports on confluent_kafka
@@ -75,6 +83,10 @@ One line per module, lowest first; each imports only from lines above it (`tests
     dispatch.{slots,gate}           how many runs at once; where a driver waits
     dispatch.{desk,member}          what a consumer tells; the thread that owns it
     dispatch.{news,writer}          the dispatcher's log lines; writes results and dead letters
+    broker.aside                    what blocks, beside whoever waits for it
+    dispatch.listing                a page of dead letters
+    dispatch.{memory,reading}       what is remembered of dead letters; reads parts of partitions
+    dispatch.{delivering,redriver}  sends dead letters where they go; goes through all of them
     dispatch.worker                 carries out what the engine decides
     broker.registry                 who shares a producer
     tooling.{errands,places}        what blocks, on its thread; where topics begin and end
@@ -91,8 +103,11 @@ One line per module, lowest first; each imports only from lines above it (`tests
     standalone.http                 /health and /metrics
     standalone.{logs,signals}       its log lines; SIGTERM as something to wait for
     standalone.{publishing,produce}  what it writes to Kafka; the test producer
+    standalone.{orders,redrive}     which dead letters go back; the command that sends them
+    standalone.system               the machine's clock and files
     worker                          the stand-alone worker: entry point and composition
     dashboard.{words,texts,states}  two languages; the words of the pages, and of outcomes
+    dashboard.{letter_texts,letters}  the words of the page of dead letters; the page
     dashboard.advice                what to do about a fault
     dashboard.{labels,senders}      what settings are called; what to click at each kind of sender
     dashboard.{pretty,shown,rows}   bodies for people; texts that are cut, times; the list of events
@@ -112,6 +127,7 @@ One line per module, lowest first; each imports only from lines above it (`tests
     dify.{visits,hosting}           calls of the plugin to itself; whether the runtime can host that
     dify.{loopback,resident}        how it calls itself; the loop that opens an endpoint's windows
     dify.residents                  whose resident consumers there are
+    dify.{letters,deadletters}      dead letters of an endpoint; their handlers
     dify.{consume,afterrun}         one window, or records that are brought; runs within a sender's request
     dify.{consumer,resend,stream}   looks at consumers; sends events again; events as they are made
     dify.{replay,measures}          what is asked to be sent again; the numbers of one endpoint

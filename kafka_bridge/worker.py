@@ -9,10 +9,8 @@ import os
 import random
 import sys
 import threading
-import time
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack, suppress
-from pathlib import Path
 from typing import Any, Final, NoReturn
 
 import click
@@ -22,7 +20,6 @@ from kafka_bridge.broker import config
 from kafka_bridge.broker.kafka.consumer import KafkaConsumer
 from kafka_bridge.broker.loops import ThreadLoop
 from kafka_bridge.broker.trust import default_ca_file
-from kafka_bridge.clock import Clock
 from kafka_bridge.dispatch.worker import Dispatcher
 from kafka_bridge.dispatch.writer import GROUPS
 from kafka_bridge.errors import SettingsInvalid
@@ -38,9 +35,11 @@ from kafka_bridge.standalone.options import Options, Wrong, hidden_texts, parse_
 from kafka_bridge.standalone.produce import Order, produce
 from kafka_bridge.standalone.progress import Progress, line_writer
 from kafka_bridge.standalone.publishing import Publishing
+from kafka_bridge.standalone.redrive import redrive_command
 from kafka_bridge.standalone.signals import Signals
+from kafka_bridge.standalone.system import read_file, system_clock
 from kafka_bridge.standalone.tally import Tally
-from kafka_bridge.standalone.variables import VARIABLES, Section
+from kafka_bridge.standalone.variables import OF_THE_WORKER, VARIABLES, Section
 
 # Not `__name__`, which is `__main__` here.
 logger = logging.getLogger("kafka_bridge.worker")
@@ -56,7 +55,7 @@ class _AtOnce(SystemExit):
 def run(values: Mapping[str, str]) -> Ended:
     """Consume until a signal comes. Raises SettingsInvalid."""
     options, app = _options_and_app(values)
-    plan, clock, ca_file = options.plan, _clock(), default_ca_file()
+    plan, clock, ca_file = options.plan, system_clock(), default_ca_file()
     loop = ThreadLoop(plan.policy.concurrency + GROUPS)
     publishing = Publishing(options.cluster, ca_file=ca_file, loop=loop, clock=clock)
     properties = config.consumer_properties(
@@ -104,7 +103,7 @@ def _options_and_app(values: Mapping[str, str]) -> tuple[Options, App]:
     problems = list[str]()
     options = app = None
     try:
-        options = parse_options(values, _read_file)
+        options = parse_options(values, read_file)
     except Wrong as error:
         problems += error.problems
     try:
@@ -115,13 +114,6 @@ def _options_and_app(values: Mapping[str, str]) -> tuple[Options, App]:
     if options is None or app is None:
         raise Wrong(problems)
     return options, app
-
-
-def _read_file(path: str) -> str | None:
-    try:
-        return Path(path).read_text(encoding="utf-8")
-    except (OSError, ValueError):
-        return None
 
 
 def _show(options: Options, values: Mapping[str, str], watch: Watch, stack: ExitStack) -> bool:
@@ -153,10 +145,6 @@ def _serve(host: str, port: int, watch: Watch, stack: ExitStack) -> None:
     logger.info("serving %s/health and /metrics", server.url)
 
 
-def _clock() -> Clock:
-    return Clock(now=time.time, monotonic=time.monotonic)
-
-
 @click.group(
     cls=SectionedGroup,
     invoke_without_command=True,
@@ -167,7 +155,7 @@ def _clock() -> Clock:
         " with status 0; a second one ends at once (143, 130). Status 1: it cannot go on; 2: the settings are wrong."
     ),
 )
-@flags(*Section)
+@flags(*OF_THE_WORKER)
 @click.pass_context
 def worker(ctx: click.Context, /, **given: Any) -> None:
     """Run an app of Dify's, or a function, for each record of Kafka topics.
@@ -234,8 +222,8 @@ def produce_command(
     values = values_of({**ctx.obj, **{name: text for name, text in given.items() if text}})
 
     def write() -> int:
-        cluster = parse_connection(values, _read_file)
-        publishing = Publishing(cluster, ca_file=default_ca_file(), loop=loop, clock=_clock())
+        cluster = parse_connection(values, read_file)
+        publishing = Publishing(cluster, ca_file=default_ca_file(), loop=loop, clock=system_clock())
         publishing.check()
         try:
             return produce(order, publishing.send, rate=rate, loop=loop, tell=_print_places)
@@ -243,6 +231,9 @@ def produce_command(
             publishing.close()
 
     click.echo(f"{told(write)} acknowledged", err=True)
+
+
+worker.add_command(redrive_command)
 
 
 def _headers(texts: Sequence[str]) -> Headers:

@@ -141,6 +141,9 @@ class Connection:
     def send_all(self, records: Sequence[Record], *, timeout_s: float) -> Sequence[Delivery]:
         return self.broker(records)
 
+    def send_each(self, records: Sequence[Record], *, timeout_s: float) -> Sequence[Delivery | BridgeError]:
+        return self.broker(records)
+
     def check(self, *, topic: str, timeout_s: float) -> None:
         self.checked.append((topic, timeout_s))
         if self.broker.error is not None:

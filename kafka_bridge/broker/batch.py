@@ -11,7 +11,7 @@ class Batch:
     __slots__ = ("error", "pending", "results", "waiter")
 
     def __init__(self, size: int, waiter: Waiter) -> None:
-        self.results: list[Delivery | None] = [None] * size
+        self.results: list[Delivery | BridgeError | None] = [None] * size
         self.pending = size
         self.error: BridgeError | None = None
         self.waiter = waiter
@@ -20,9 +20,8 @@ class Batch:
         """Note one report; the caller goes on when all are there. Reports after `fail` change nothing."""
         if self.pending <= 0:
             return
-        if isinstance(result, Delivery):
-            self.results[index] = result
-        elif self.error is None:
+        self.results[index] = result
+        if not isinstance(result, Delivery) and self.error is None:
             self.error = result
             self.error.index = index
         self.pending -= 1
@@ -40,4 +39,9 @@ class Batch:
         """All of them. Raises the first error."""
         if self.error is not None:
             raise self.error
-        return tuple(delivery for delivery in self.results if delivery is not None)
+        return tuple(delivery for delivery in self.results if isinstance(delivery, Delivery))
+
+    def outcomes(self) -> tuple[Delivery | BridgeError, ...]:
+        """What became of each; where there was no report, why the caller was let go."""
+        error = self.error
+        return tuple(outcome for result in self.results if (outcome := result or error) is not None)

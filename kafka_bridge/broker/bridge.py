@@ -96,6 +96,16 @@ class Connection:
 
         After an error any of them may still have been written: the outcome is unknown, and a retry is right.
         """
+        return self._send(records, timeout_s, each=False).deliveries()
+
+    def send_each(self, records: Sequence[Record], *, timeout_s: float) -> tuple[Delivery | BridgeError, ...]:
+        """Publish records together; what has become of each. Raises BridgeError when none was even tried.
+
+        One that is refused keeps none of the others from being written.
+        """
+        return self._send(records, timeout_s, each=True).outcomes()
+
+    def _send(self, records: Sequence[Record], timeout_s: float, *, each: bool) -> Batch:
         deadline = self._clock.monotonic() + timeout_s
         with self._loop.lock:
             if self._waiting >= MAX_WAITING:
@@ -107,10 +117,10 @@ class Connection:
                 self._want(records[0].topic)
             self._until_up(deadline)
             with self._loop.lock:
-                self._queue(records, batch)
-            if not batch.waiter.wait(deadline - self._clock.monotonic()):
-                raise Unavailable(Cause.NOT_ACKNOWLEDGED, "no delivery report")
-            return batch.deliveries()
+                self._queue(records, batch, each=each)
+            if batch.pending and not batch.waiter.wait(deadline - self._clock.monotonic()):
+                batch.fail(Unavailable(Cause.NOT_ACKNOWLEDGED, "no delivery report"))
+            return batch
         finally:
             with self._loop.lock:
                 self._waiting -= 1
@@ -212,7 +222,7 @@ class Connection:
                 with self._loop.lock:
                     self._callers.pop(waiter, None)
 
-    def _queue(self, records: Sequence[Record], batch: Batch) -> None:
+    def _queue(self, records: Sequence[Record], batch: Batch, *, each: bool) -> None:
         client = self._now.client
         if client is None or self._now.state is not State.UP:
             raise self._error or self._now.likely
@@ -220,15 +230,18 @@ class Connection:
         if self._lookout is not None and not self._now.served:
             self._now.served = True
             self._lookout.start()
-        try:
-            for index, record in enumerate(records):
+        for index, record in enumerate(records):
+            try:
                 client.produce(record, partial(self._on_report, batch, index))
-        except Refused as error:
-            error.index = index
-            raise
-        except ClientDead as dead:
-            self.died(dead.error)
-            raise dead.error from dead
+            except ClientDead as dead:
+                # Whoever waits is told of it, this caller too.
+                self.died(dead.error)
+                return
+            except BridgeError as error:
+                if not each:
+                    error.index = index if isinstance(error, Refused) else None
+                    raise
+                batch.settle(index, error)
 
     def _look(self) -> None:
         """Serve reports on the loop, without waiting, for as long as somebody waits for one."""

@@ -11,7 +11,7 @@ All of it raises `BridgeError` and nothing else.
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from kafka_bridge.errors import BridgeError, Cause
 from kafka_bridge.events.record import Consumed, Delivery, Record, TopicPartition
@@ -192,3 +192,44 @@ class Admin(Protocol):
 
     def close(self) -> None:
         """Let go of threads and sockets. Blocks for a moment."""
+
+
+class Span(NamedTuple):
+    """A part of a partition: from this offset, to that one and without it."""
+
+    start: int
+    end: int
+
+
+class Mark(NamedTuple):
+    """What a group remembers of a partition: the committed offset, None where there is none, and a text beside it."""
+
+    offset: int | None
+    note: str = ""
+
+
+class Scanner(Protocol):
+    """Reads parts of partitions without joining a group, and keeps what a group remembers where nobody has joined."""
+
+    def spans(self, topics: Sequence[str]) -> Mapping[TopicPartition, Span]:
+        """All partitions, from the earliest offset to the end. A topic that is not there has none."""
+
+    def partitions(self, topic: str) -> Sequence[TopicPartition]:
+        """Those of a topic; none where it is not there."""
+
+    def read(
+        self, spans: Mapping[TopicPartition, Span], *, limit: int, timeout_s: float
+    ) -> tuple[Sequence[Consumed], Mapping[TopicPartition, Span]]:
+        """Up to `limit` records of these, ascending in each partition, and what is left to be read of them.
+
+        Returns as soon as there is something. What went wrong is raised by a call that has no records.
+        """
+
+    def marks(self, partitions: Sequence[TopicPartition]) -> Mapping[TopicPartition, Mark]:
+        """What the group remembers."""
+
+    def remember(self, marks: Mapping[TopicPartition, Mark]) -> None:
+        """Have the group remember this, and wait for it; an offset must be there."""
+
+    def close(self) -> None:
+        """Let go of the client."""

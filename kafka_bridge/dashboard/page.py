@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final, NamedTuple
 from urllib.parse import quote
 
+from kafka_bridge.dashboard.letter_texts import LETTER_TEXTS
 from kafka_bridge.dashboard.states import STATES
 from kafka_bridge.dashboard.texts import TEXTS
 from kafka_bridge.dashboard.words import Language, in_language
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
     from jinja2 import Environment
 
 HTML: Final = "text/html; charset=utf-8"
-VIEWS: Final = ("events", "consumer", "health", "settings", "connect")
+VIEWS: Final = ("events", "consumer", "dead-letters", "health", "settings", "connect")
 _TEMPLATES: Final = Path(__file__).parent / "templates"
 _ICON: Final = (
     "<svg xmlns='http://www.w3.org/2000/svg' viewBox='0 0 16 16'>"
@@ -56,7 +57,7 @@ class Pages:
 
     def __init__(self) -> None:
         self._made: Environment | None = None
-        self._words = {language: in_language({**TEXTS, **STATES}, language) for language in Language}
+        self._words = {language: in_language({**TEXTS, **LETTER_TEXTS, **STATES}, language) for language in Language}
 
     def words(self, language: Language) -> Mapping[str, str]:
         """All texts in one language."""

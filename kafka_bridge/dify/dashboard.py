@@ -13,6 +13,8 @@ from kafka_bridge.dashboard.connecting import sender_views
 from kafka_bridge.dashboard.consuming import LatestRun, consumer_view, latest_runs
 from kafka_bridge.dashboard.event import event_view
 from kafka_bridge.dashboard.health import UNVERIFIED, health_view
+from kafka_bridge.dashboard.letters import VIEW as LETTERS
+from kafka_bridge.dashboard.letters import Question, chosen_of, done_of, letters_view, question
 from kafka_bridge.dashboard.page import Frame, Pages
 from kafka_bridge.dashboard.rows import link_to, list_view
 from kafka_bridge.dashboard.shown import VALUE_CHARS, one_line
@@ -20,10 +22,14 @@ from kafka_bridge.dashboard.summary import settings_view
 from kafka_bridge.dashboard.words import language_of
 from kafka_bridge.dify.call import Call, Handler
 from kafka_bridge.dify.consumer import ConsumerState
+from kafka_bridge.dify.deadletters import DeadLetters
 from kafka_bridge.dify.events import Events, cursor_of, filter_of
 from kafka_bridge.dify.health import Health
 from kafka_bridge.dify.signin import SignIn
-from kafka_bridge.errors import BridgeError, Malformed, NotFound
+from kafka_bridge.dispatch.cursor import positions_of
+from kafka_bridge.dispatch.redrive import wanted_of
+from kafka_bridge.dispatch.shown import Page as Letters
+from kafka_bridge.errors import BridgeError, Busy, Malformed, NotFound, SettingsInvalid, Unavailable
 from kafka_bridge.events.log.entry import Kind
 from kafka_bridge.events.log.query import Filter, Row
 from kafka_bridge.http import PROBLEM_JSON, Answer, Inbound, Outbound, problem
@@ -53,6 +59,7 @@ class Dashboard:
         *,
         clock: Clock,
         consumer: ConsumerState,
+        dead_letters: DeadLetters,
     ) -> None:
         self._pages = pages
         self._sign_in = sign_in
@@ -60,10 +67,12 @@ class Dashboard:
         self._health = health
         self._clock = clock
         self._consumer = consumer
+        self._dead_letters = dead_letters
         self._views = {
             "events": self._list,
             "event": self._event,
             "consumer": self._consuming,
+            LETTERS: self._letters,
             "health": self._healthy,
             "settings": self._settings,
             "connect": self._connect,
@@ -149,6 +158,27 @@ class Dashboard:
             failed=latest(Kind.FAILED),
             all_dead_letters=link_to("events", outcome=Kind.DEAD_LETTERED),
             all_failed=link_to("events", outcome=Kind.FAILED),
+        )
+
+    def _letters(self, call: Call, asked: Mapping[str, str]) -> Outbound:
+        frame, trouble, page = self._frame(call, LETTERS), "", Letters()
+        wanted = wanted_of(chosen_of(asked))
+        asking: Question | None = None
+        try:
+            if asked.get("send") == "ask":
+                asking = question(self._dead_letters.look(call, wanted, asked.get("record", "")), asked)
+            cursor = positions_of(asked.get("cursor", ""))
+            page = self._dead_letters.page(call, wanted, state=asked.get("state", ""), cursor=cursor)
+        except (SettingsInvalid, Unavailable, Busy) as error:
+            trouble = str(error)
+        words = self._pages.words(frame.language)
+        return self._pages.draw(
+            LETTERS,
+            frame,
+            list=letters_view(page, asked, trouble=trouble, now=self._clock.now(), words=words),
+            asking=asking,
+            app=bool(call.hook.settings.consume.app_id),
+            done=done_of(asked),
         )
 
     def _healthy(self, call: Call, _asked: Mapping[str, str]) -> Outbound:

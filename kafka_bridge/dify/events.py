@@ -1,7 +1,6 @@
 """`GET /events` and `GET /events/<id>`: what came in, what became of it, newest first."""
 
 from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime
 from http import HTTPStatus
 from typing import Final
 from urllib.parse import parse_qs, urlencode
@@ -17,6 +16,7 @@ from kafka_bridge.events.log.query import Filter, Page, Row
 from kafka_bridge.events.log.reader import Reader
 from kafka_bridge.events.log.store import StorageFailed
 from kafka_bridge.http import JSON, Outbound
+from kafka_bridge.moments import unix_of
 
 NDJSON: Final = "application/x-ndjson"
 DEFAULT_LIMIT: Final = 50
@@ -95,7 +95,8 @@ def query_of(query: str, names: frozenset[str] = _NAMES) -> Mapping[str, str]:
     if unknown := sorted(asked.keys() - names):
         shown = ascii(unknown[0][:MAX_CURSOR_CHARS])
         raise Malformed(f"There is no parameter {shown}; there are {', '.join(sorted(names))}.")
-    if long := [name for name in asked if len(asked[name]) > MAX_FILTER_CHARS]:
+    # A cursor has a bound of its own.
+    if long := [name for name in asked if name != "cursor" and len(asked[name]) > MAX_FILTER_CHARS]:
         raise Malformed(f"{long[0]} has more than {MAX_FILTER_CHARS} characters.")
     return asked
 
@@ -140,13 +141,9 @@ def _time(asked: Mapping[str, str], name: str) -> float | None:
     text = asked.get(name, "").strip()
     if not text:
         return None
-    try:
-        if text.replace(".", "", 1).isdecimal() and text.isascii():
-            return datetime.fromtimestamp(float(text), UTC).timestamp()
-        moment = datetime.fromisoformat(text)
-    except (ValueError, OverflowError, OSError) as error:
-        raise Malformed(f"{name} must be a time as 2026-01-31T12:00:00Z, or in unix seconds.") from error
-    return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
+    if (moment := unix_of(text)) is None:
+        raise Malformed(f"{name} must be a time as 2026-01-31T12:00:00Z, or in unix seconds.")
+    return moment
 
 
 def _link(asked: Mapping[str, str], following: str) -> tuple[tuple[str, str], ...]:

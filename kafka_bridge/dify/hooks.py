@@ -70,10 +70,10 @@ class Hook:
         """Whether a sender that the operator has set up cannot work."""
         return any(problem.part is Part.WEBHOOK for problem in self.problems)
 
-    def consumption(self, *, topics: bool) -> Plan:
-        """How records are run; `topics`: they are read from Kafka. Raises SettingsInvalid."""
+    def consumption(self, *, topics: bool, app: bool = True) -> Plan:
+        """How records are run; `topics`: they come from Kafka; not `app`: none is run now. Raises SettingsInvalid."""
         problems = [str(problem) for problem in self.problems if problem.part is Part.CONSUME]
-        if not self.settings.consume.app_id:
+        if app and not self.settings.consume.app_id:
             problems.append(str(Problem("app", "missing")))
         if topics and not self.settings.consume.topics:
             problems.append(str(Problem("consume_topics", "missing")))

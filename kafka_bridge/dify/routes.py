@@ -13,6 +13,7 @@ from kafka_bridge.dify.call import Call, Handler
 from kafka_bridge.dify.consume import Consume
 from kafka_bridge.dify.consumer import ConsumerState
 from kafka_bridge.dify.dashboard import Dashboard
+from kafka_bridge.dify.deadletters import DeadLetters
 from kafka_bridge.dify.events import Events
 from kafka_bridge.dify.health import Health
 from kafka_bridge.dify.measures import Measures
@@ -22,15 +23,9 @@ from kafka_bridge.dify.stream import Stream
 from kafka_bridge.dify.trial import Trial
 from kafka_bridge.dify.webhooks import Webhooks
 from kafka_bridge.errors import MethodNotAllowed, NotFound
-from kafka_bridge.http import Answer, Outbound
+from kafka_bridge.http import Answer
 
 type Methods = Mapping[str, Handler]
-
-# Paths for people and scripts: they ask for the token before anything else, also before saying what is not there.
-MANAGEMENT = (
-    ("/dead-letters", ("GET",)),
-    ("/dead-letters/redrive", ("POST",)),
-)
 
 
 class Routes:
@@ -43,6 +38,7 @@ class Routes:
         consume: Consume,
         events: Events,
         *,
+        dead_letters: DeadLetters,
         replay: Replay,
         stream: Stream,
         measures: Measures,
@@ -67,6 +63,8 @@ class Routes:
         rules.append(_rule("/dispatch", {"POST": recorded(consume.dispatch)}))
         rules.append(_rule("/events", {"GET": events.list}))
         rules.append(_rule("/events/<name>", {"GET": events.show}))
+        rules.append(_rule("/dead-letters", {"GET": dead_letters.list}))
+        rules.append(_rule("/dead-letters/redrive", {"POST": recorded(dead_letters.redrive)}))
         rules.append(_rule("/events/replay", {"POST": recorded(replay.many)}))
         rules.append(_rule("/events/<name>/replay", {"POST": recorded(replay.one)}))
         rules.append(_rule("/stream", {"GET": stream.show}))
@@ -74,7 +72,6 @@ class Routes:
         rules.append(_rule("/consumer", {"GET": consumer.show}))
         rules.append(_rule("/consumer/start", {"POST": consumer.start}))
         rules.append(_rule("/consumer/stop", {"POST": consumer.stop}))
-        rules += [_rule(path, dict.fromkeys(methods, not_built)) for path, methods in MANAGEMENT]
         self._map = Map([rule for group in rules for rule in group], strict_slashes=False, merge_slashes=False).bind("")
 
     def dispatch(self, call: Call) -> Answer:
@@ -86,12 +83,6 @@ class Routes:
         except werkzeug.exceptions.HTTPException as error:
             raise NotFound from error
         return handler(call._replace(name=values.get("name", "")))  # type: ignore[no-any-return]
-
-
-def not_built(call: Call) -> Outbound:
-    """A management path of the contract that this version does not have."""
-    call.authorize()
-    raise NotFound
 
 
 def _rule(path: str, methods: Methods) -> list[Rule]:

@@ -14,8 +14,8 @@ from kafka_bridge.dify.caller import Caller
 from kafka_bridge.dispatch.ended import Ended, Ending
 from kafka_bridge.dispatch.payload import Payload, read
 from kafka_bridge.dispatch.plan import Plan
-from kafka_bridge.dispatch.pushed import units_of
 from kafka_bridge.dispatch.slots import Slots
+from kafka_bridge.dispatch.units import units_of
 from kafka_bridge.events.outcome import Recorder
 from kafka_bridge.events.record import Consumed
 from kafka_bridge.events.run import Ran

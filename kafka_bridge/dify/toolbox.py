@@ -25,6 +25,7 @@ from kafka_bridge.tooling.messages import Json, Message, Text, Variable
 from kafka_bridge.tooling.publish import Publish
 from kafka_bridge.tooling.sse.connection import Connector
 from kafka_bridge.tooling.sse.listening import World
+from kafka_bridge.tooling.sse.names import Names
 from kafka_bridge.tooling.topics import CreateTopic, ListTopics
 from kafka_bridge.tooling.validate import Validate
 from kafka_bridge.tooling.wait import WaitForEvent
@@ -104,7 +105,10 @@ def _toolbox(shared: Shared) -> Toolbox:
         "list_topics": ListTopics(make_reader, errands, loop=loop, clock=clock),
         "create_topic": CreateTopic(make_admin, errands, clock),
         "listen_sse": ListenSse(
-            registry, Connector(ca_file), World(loop, clock, random.random, lambda: str(uuid.uuid4())), most_s=most_s
+            registry,
+            Connector(ca_file, resolve=Names(loop).resolve),
+            World(loop, clock, random.random, lambda: str(uuid.uuid4())),
+            most_s=most_s,
         ),
     }
     return Toolbox(tools, Validate(make_reader, errands, clock))

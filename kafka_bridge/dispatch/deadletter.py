@@ -5,7 +5,7 @@ Key, value and headers are what they were, byte for byte. What follows them is w
 and what it has no name for.
 """
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable, Mapping
 from typing import Final, Self
 
 from kafka_bridge.dispatch.ended import Ended
@@ -20,9 +20,13 @@ ATTEMPTS: Final = f"{OURS}attempts"
 FIRST_FAILURE: Final = f"{OURS}first-failure"
 LAST_FAILURE: Final = f"{OURS}last-failure"
 RUN_ID: Final = f"{OURS}run-id"
+# On a record that was sent back: what is counted on where it fails again.
+REDRIVES: Final = f"{OURS}redrives"
 # Where Connect's sinks are when a record fails.
 _STAGE: Final = "TASK_PUT"
-_CLASS: Final = "kafka_bridge.dispatch"
+CLASS: Final = "kafka_bridge.dispatch"
+# More than anybody tries; what claims more was not written here.
+_MOST: Final = 9
 
 
 class DeadLetterTopic:
@@ -67,22 +71,24 @@ def dead_letter(
 ) -> Record:
     """The record for the dead-letter topic. Times in unix seconds; `ended` is the last run, `reason` why it is over.
 
-    It gets a timestamp of its own: with the old one the topic's retention might delete it at once.
+    It gets a timestamp of its own: with the old one the topic's retention might delete it at once. A record that was
+    sent back from there before brings what was counted then.
     """
     record = consumed.record
+    before = texts_of(record.headers, (ATTEMPTS, FIRST_FAILURE))
     connect = {
         "topic": record.topic,
         "partition": str(consumed.partition),
         "offset": str(consumed.offset),
         "connector.name": group,
         "stage": _STAGE,
-        "class.name": _CLASS,
+        "class.name": CLASS,
         "exception.class.name": ended.ending.value if ended else reason,
         "exception.message": ": ".join(text for text in (reason, ended.error if ended else "") if text),
     }
     ours = {
-        ATTEMPTS: str(attempts),
-        FIRST_FAILURE: "" if first_failure is None else rfc3339(first_failure),
+        ATTEMPTS: str(attempts + number_of(before.get(ATTEMPTS, ""))),
+        FIRST_FAILURE: before.get(FIRST_FAILURE) or ("" if first_failure is None else rfc3339(first_failure)),
         LAST_FAILURE: "" if last_failure is None else rfc3339(last_failure),
         RUN_ID: ended.run_id if ended else "",
     }
@@ -91,6 +97,16 @@ def dead_letter(
         *((name, _bytes(text)) for name, text in ours.items() if text),
     )
     return Record(topic=topic, key=record.key, value=record.value, headers=(*record.headers, *added))
+
+
+def texts_of(headers: Headers, names: Collection[str]) -> Mapping[str, str]:
+    """The texts of headers of these names; of a repeated one the last."""
+    return {name: (value or b"").decode("utf-8", "replace") for name, value in headers if name in names}
+
+
+def number_of(text: str) -> int:
+    """How often, by a header; 0 where it says nothing that makes sense."""
+    return int(text) if text.isascii() and text.isdigit() and len(text) <= _MOST else 0
 
 
 def _fill(parts: Parts, topic: str) -> str:

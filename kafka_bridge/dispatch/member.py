@@ -279,5 +279,6 @@ class Member:
 
     def _defect(self, error: Exception) -> BridgeError:
         incident = incident_of(error)
-        self._loop.log(partial(logger.error, "%s", incident.line))
+        # Only the loop may say where lines are written.
+        self._loop.post(partial(self._loop.log, partial(logger.error, "%s", incident.line)))
         return incident.error

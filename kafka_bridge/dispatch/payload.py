@@ -18,6 +18,8 @@ from kafka_bridge.events.record import Consumed, Headers
 MESSAGE: Final = "message"
 # All that the bridge itself knows of a record, as one value.
 KAFKA: Final = "kafka"
+# The id of an event that has none of its own, where its record lies elsewhere by now.
+EVENT_ID: Final = "kafka-bridge-event-id"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -91,7 +93,7 @@ def read(consumed: Consumed) -> Payload:
         attributes, value = _unwrapped(value)
         headers = {**headers, **attributes}
     return Payload(
-        event_id=headers.get("ce_id") or f"{record.topic}-{consumed.partition}-{consumed.offset}",
+        event_id=headers.get("ce_id") or headers.get(EVENT_ID) or place_id(consumed),
         event_type=headers.get("ce_type") or None,
         topic=record.topic,
         partition=consumed.partition,
@@ -102,6 +104,11 @@ def read(consumed: Consumed) -> Payload:
         text=_text(value),
         tombstone=record.value is None,
     )
+
+
+def place_id(consumed: Consumed) -> str:
+    """What tells an event apart that has no id: where it lies."""
+    return f"{consumed.record.topic}-{consumed.partition}-{consumed.offset}"
 
 
 def _texts(headers: Headers) -> dict[str, str]:

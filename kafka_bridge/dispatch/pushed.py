@@ -5,7 +5,7 @@ Kafka's own words (`topic`, `partition`, `offset`, `timestamp`, `key`, `value`, 
 Connect send) is that record; anything else is a record's value.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import Final
 
 import orjson
@@ -96,12 +96,3 @@ def _consumed(
         headers = (*headers, ("ce_id", fingerprint(topic, value or b"").encode()))
     record = Record(topic=topic, value=value, key=key, headers=headers, partition=partition, timestamp_ms=timestamp_ms)
     return Consumed(record, partition, number if offset is None else offset)
-
-
-def units_of(records: list[Consumed]) -> Iterator[list[int]]:
-    """The numbers of those that are run one after another: of one partition and key."""
-    units: dict[object, list[int]] = {}
-    for number, consumed in enumerate(records):
-        key = consumed.record.key
-        units.setdefault(number if key is None else (consumed.position, key), []).append(number)
-    yield from units.values()

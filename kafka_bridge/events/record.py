@@ -11,6 +11,9 @@ _TOPIC: Final = re.compile(r"[a-zA-Z0-9._-]{1,249}", re.ASCII)
 type Headers = tuple[tuple[str, bytes | None], ...]
 """Names repeat and keep their order; a null value is not an empty one."""
 
+# In the place of headers that cannot be read.
+UNREADABLE: Final[Headers] = (("kafka-bridge-headers-unreadable", b"true"),)
+
 
 def is_topic_name(name: str) -> bool:
     """Whether Kafka accepts `name` as a topic's name."""

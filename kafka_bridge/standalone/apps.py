@@ -5,12 +5,13 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
 
+from kafka_bridge.dispatch.delivering import Run
 from kafka_bridge.dispatch.ended import Ended, Ending
 from kafka_bridge.dispatch.inputs import Inputs
 from kafka_bridge.dispatch.payload import Payload, read
-from kafka_bridge.dispatch.task import Task
 from kafka_bridge.dispatch.window import Runner
 from kafka_bridge.errors import SettingsInvalid
+from kafka_bridge.events.record import Consumed
 from kafka_bridge.flows import CannotLoad, Flow, load_function
 from kafka_bridge.incidents import incident_of
 from kafka_bridge.service import DifyService
@@ -45,11 +46,17 @@ def open_app(*, flow: str, api_url: str, api_key: str) -> App:
 
 
 def runner_of(app: App, inputs: Inputs, *, timeout_s: float) -> Runner:
-    """Runs the app for a task. Whatever should go wrong in here must neither end a thread nor keep a slot for ever."""
+    """Runs the app for a task."""
+    run = run_of(app, inputs, timeout_s=timeout_s)
+    return lambda task: run(task.consumed)
 
-    def run(task: Task) -> Ended:
+
+def run_of(app: App, inputs: Inputs, *, timeout_s: float) -> Run:
+    """Runs the app for a record. Whatever goes wrong in here must neither end a thread nor keep a slot for ever."""
+
+    def run(consumed: Consumed) -> Ended:
         try:
-            return app.run(inputs, read(task.consumed), timeout_s)
+            return app.run(inputs, read(consumed), timeout_s)
         except Exception as error:  # noqa: BLE001 - see above
             incident = incident_of(error)
             logger.error("%s", incident.line)  # noqa: TRY400

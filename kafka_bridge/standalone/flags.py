@@ -8,7 +8,7 @@ import click
 from dotenv import load_dotenv
 
 from kafka_bridge.errors import BridgeError, SettingsInvalid
-from kafka_bridge.standalone.variables import VARIABLES, Section, Variable, in_our_words
+from kafka_bridge.standalone.variables import OF_THE_WORKER, VARIABLES, Section, Variable, in_our_words
 
 ENV_FILE: Final = ".env"
 
@@ -21,8 +21,8 @@ def flags(*sections: Section) -> Callable[[Decorated], Decorated]:
     def decorate(function: Decorated) -> Decorated:
         for name, row in reversed(list(VARIABLES.items())):
             if row.section in sections and row.flag:
-                option = click.option(row.flag, name, envvar=name, metavar=row.metavar, help=_text(row))
-                function = option(function)
+                kind: dict[str, Any] = {"is_flag": True} if row.switch else {"metavar": row.metavar}
+                function = click.option(row.flag, name, envvar=name, help=_text(row), **kind)(function)
         return function
 
     return decorate
@@ -30,7 +30,7 @@ def flags(*sections: Section) -> Callable[[Decorated], Decorated]:
 
 def values_of(given: Mapping[str, Any]) -> Mapping[str, str]:
     """What flags and environment say, the secrets included, which are in the environment only."""
-    flagged = {name: value for name, value in given.items() if name in VARIABLES and value}
+    flagged = {name: "true" if value is True else value for name, value in given.items() if name in VARIABLES and value}
     hidden = {name: os.environ[name] for name, row in VARIABLES.items() if row.secret and os.environ.get(name)}
     return {**flagged, **hidden}
 
@@ -87,11 +87,17 @@ class SectionedCommand(_NoFlagForSecrets):
         _write(self, ctx, formatter, self.sections)
 
 
+class RedriveCommand(SectionedCommand):
+    """The one that also heeds what the worker does."""
+
+    sections = (Section.REDRIVE, Section.KAFKA, Section.CONSUMING, Section.RUN)
+
+
 class SectionedGroup(_NoFlagForSecrets, click.Group):
     """Likewise."""
 
     def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        _write(self, ctx, formatter, tuple(Section))
+        _write(self, ctx, formatter, OF_THE_WORKER)
         self.format_commands(ctx, formatter)
 
 
@@ -111,7 +117,7 @@ def _write(
 
 
 def _flag(row: Variable) -> str:
-    return f"{row.flag} {row.metavar}"
+    return row.flag if row.switch else f"{row.flag} {row.metavar}"
 
 
 def _text(row: Variable) -> str:

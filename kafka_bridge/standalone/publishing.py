@@ -9,6 +9,7 @@ from kafka_bridge.broker.kafka.producer import KafkaProducer
 from kafka_bridge.broker.loops import Loop
 from kafka_bridge.broker.registry import ProducerRegistry
 from kafka_bridge.clock import Clock
+from kafka_bridge.errors import BridgeError
 from kafka_bridge.events.record import Delivery, Record
 from kafka_bridge.settings.cluster import Cluster
 
@@ -32,14 +33,20 @@ class Publishing:
 
     def send(self, records: Sequence[Record]) -> Sequence[Delivery]:
         """Returns once the broker has acknowledged all of them. Raises BridgeError."""
-        with self._loop.lock:
-            connection = self._registry.lease(self._cluster)
-        return connection.send_all(records, timeout_s=SEND_S)
+        return self._lease().send_all(records, timeout_s=SEND_S)
+
+    def send_each(self, records: Sequence[Record]) -> Sequence[Delivery | BridgeError]:
+        """What has become of each, once that is known. Raises BridgeError when none was tried."""
+        return self._lease().send_each(records, timeout_s=SEND_S)
 
     def close(self) -> None:
         """Let go of the client."""
         for connection in self._registry.connections():
             connection.close()
+
+    def _lease(self) -> Connection:
+        with self._loop.lock:
+            return self._registry.lease(self._cluster)
 
     def _connect(self, cluster: Cluster, on_idle: Callable[[], bool]) -> Connection:
         return Connection(

@@ -12,6 +12,7 @@ from typing import Final
 from kafka_bridge.settings.table import SETTINGS
 
 LOG_FORMATS: Final = ("auto", "text", "json")
+REDRIVE_TO: Final = ("topic", "flow")
 
 
 class Section(StrEnum):
@@ -21,6 +22,11 @@ class Section(StrEnum):
     CONSUMING = "Consuming"
     RUN = "What is run for each record"
     OPERATING = "Operating"
+    REDRIVE = "Sending dead letters back (redrive)"
+
+
+# What the worker itself heeds; the rest is for one of its commands.
+OF_THE_WORKER: Final = (Section.KAFKA, Section.CONSUMING, Section.RUN, Section.OPERATING)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -28,7 +34,7 @@ class Variable:
     """One of them. `setting` is its name among an endpoint's settings.
 
     A `secret` has no flag: what stands on a command line is seen by everybody on the machine. `pem`: the value may be
-    the path of a file that holds it.
+    the path of a file that holds it. `switch`: true or false, and its flag takes no value.
     """
 
     section: Section
@@ -37,6 +43,7 @@ class Variable:
     metavar: str = "TEXT"
     secret: bool = False
     pem: bool = False
+    switch: bool = False
     default: str = ""
     options: tuple[str, ...] = ()
     flag: str = ""
@@ -199,6 +206,46 @@ VARIABLES: Final[Mapping[str, Variable]] = MappingProxyType(
             flag="--log-format",
             options=LOG_FORMATS,
             default=LOG_FORMATS[0],
+        ),
+        "REDRIVE_TO": Variable(
+            section=Section.REDRIVE,
+            help="Where dead letters go: to the topic that they came from, or straight to what is run for each record.",
+            flag="--to",
+            options=REDRIVE_TO,
+            default=REDRIVE_TO[0],
+        ),
+        "REDRIVE_DRY_RUN": Variable(
+            section=Section.REDRIVE,
+            help="Only say what would be sent, and how many that are.",
+            flag="--dry-run",
+            switch=True,
+        ),
+        "REDRIVE_COUNT": Variable(
+            section=Section.REDRIVE,
+            help="Send so many at the most, of each partition the oldest first; all without it.",
+            flag="--count",
+            metavar="NUMBER",
+        ),
+        "REDRIVE_FILTER": Variable(
+            section=Section.REDRIVE,
+            help=(
+                "Only those that fit: by topic, event_id, key, reason (a part of it), group, since, until. Several as"
+                ' JSON: {"topic": "orders", "since": "2026-01-31T12:00:00Z"}.'
+            ),
+            flag="--filter",
+            metavar="NAME=VALUE|JSON",
+        ),
+        "REDRIVE_RECORD": Variable(
+            section=Section.REDRIVE,
+            help="This one alone, by its place in the dead-letter topic.",
+            flag="--record",
+            metavar="TOPIC/PARTITION/OFFSET",
+        ),
+        "REDRIVE_AGAIN": Variable(
+            section=Section.REDRIVE,
+            help="Send that one also where it was sent back before.",
+            flag="--again",
+            switch=True,
         ),
     }
 )

@@ -81,7 +81,7 @@ class Consume:
             # A copy: what is given back at the end is no longer among them.
             positions = dict(reading.progress.positions)
             # Nor for whoever has gone: he never saw the records.
-            committed = bool(positions) and reason is not Reason.STOPPED and reader.commit(positions)
+            committed = bool(positions) and not stopped() and reader.commit(positions)
             return Consumption(reading.progress, positions, reason, committed)
         starts, ends = places.starts(partitions, selection)
         reason = reading.assigned(starts, ends)

@@ -581,3 +581,71 @@ def test_few_ask_at_once_whether_a_cluster_that_hangs_is_there(rig):
         thread.join(15)
 
     assert rig.connection.waiting == 0
+
+
+class Each:
+    """A call of `send_each` on a thread of its own."""
+
+    def __init__(self, rig, count):
+        self.outcomes = None
+        records = [Record(topic="t", value=str(number).encode()) for number in range(count)]
+        self._thread = threading.Thread(
+            target=lambda: setattr(self, "outcomes", rig.connection.send_each(records, timeout_s=9))
+        )
+        self._thread.start()
+
+    def join(self):
+        self._thread.join(15)
+        assert not self._thread.is_alive()
+        return self.outcomes
+
+
+def test_of_records_that_are_told_one_by_one_each_has_its_own_outcome(rig):
+    sending = Each(rig, 3)
+    wait_until(lambda: len(rig.script.queued) == 3)
+    too_large = TooLarge("above the limit")
+
+    rig.script.acknowledge()
+    rig.script.acknowledge(too_large)
+    rig.script.acknowledge(Delivery("t", 0, 9, None))
+
+    assert sending.join() == (Delivery("t", 0, 7, None), too_large, Delivery("t", 0, 9, None))
+
+
+def test_one_that_the_client_refuses_at_once_keeps_no_other_from_being_written(rig, monkeypatch):
+    refused = TooLarge("above the limit of the client")
+    produce = ScriptedClient.produce
+
+    def refuse(self, record, on_report):
+        if record.value == b"1":
+            raise refused
+        produce(self, record, on_report)
+
+    monkeypatch.setattr(ScriptedClient, "produce", refuse)
+    sending = Each(rig, 3)
+    wait_until(lambda: len(rig.script.queued) == 2)
+    rig.script.acknowledge()
+    rig.script.acknowledge()
+
+    delivered = Delivery("t", 0, 7, None)
+    assert sending.join() == (delivered, refused, delivered)
+
+
+def test_where_all_are_refused_at_once_nobody_waits(rig):
+    rig.script.produce_raises = error = Unroutable("the topic refuses it")
+
+    assert Each(rig, 2).join() == (error, error)
+
+
+def test_what_has_no_report_when_the_client_dies_has_its_cause(rig):
+    sending = Each(rig, 2)
+    wait_until(lambda: len(rig.script.queued) == 2)
+    rig.script.acknowledge()
+    wait_until(rig.script.reports.empty)
+    rig.script.dies = Unavailable(Cause.NOT_AUTHORIZED)
+
+    first, second = sending.join()
+
+    assert first == Delivery("t", 0, 7, None)
+    assert isinstance(second, Unavailable)
+    assert second.cause is Cause.NOT_AUTHORIZED

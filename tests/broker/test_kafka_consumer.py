@@ -159,4 +159,4 @@ def test_a_record_whose_headers_cannot_be_read_comes_without_them(library):
     (consumed,) = library.consumer.poll(0)
 
     assert (consumed.offset, consumed.record.key, consumed.record.value) == (7, b"k", b"v")
-    assert consumed.record.headers == ((module.UNREADABLE, b"true"),)
+    assert consumed.record.headers == (("kafka-bridge-headers-unreadable", b"true"),)

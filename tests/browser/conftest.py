@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from confluent_kafka import Producer
 from playwright.sync_api import Browser, BrowserContext, expect
 
 from devhost.browser import chromium, find_chromium
@@ -17,6 +18,7 @@ from tests.brokers import Broker, wait_until
 from tests.browser.dashboard import Dashboard
 from tests.browser.endpoint import Endpoint
 from tests.browser.watch import Watch
+from tests.dispatch.letters import letter_of
 from tests.e2e.topics import Topics
 
 # Far longer than a page needs: the machine may be busy.
@@ -50,6 +52,20 @@ def host(chromium_there: None, embedded: Broker) -> Iterator[BackgroundHost]:
 def topics(embedded: Broker) -> Topics:
     """What lies in the embedded broker."""
     return Topics(embedded.bootstrap)
+
+
+@pytest.fixture
+def bury(embedded: Broker) -> Callable[..., None]:
+    """Write dead letters of a topic, as the consumer does."""
+
+    def write(topic: str, count: int, *, origin: str = "", **fields: Any) -> None:
+        producer = Producer({"bootstrap.servers": embedded.bootstrap, "log_level": 0})
+        for number in range(count):
+            letter = letter_of(number, topic=origin or topic, **fields)
+            producer.produce(f"{topic}.dead-letter", letter.value, letter.key, 0, headers=list(letter.headers))
+        assert producer.flush(20) == 0
+
+    return write
 
 
 @pytest.fixture

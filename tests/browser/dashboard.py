@@ -7,7 +7,7 @@ from playwright.sync_api import Locator, Page, expect
 from tests.browser.endpoint import Endpoint
 from tests.browser.watch import Watch
 
-VIEWS = ("events", "consumer", "health", "settings", "connect")
+VIEWS = ("events", "consumer", "dead-letters", "health", "settings", "connect")
 
 
 class Dashboard:

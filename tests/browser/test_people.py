@@ -23,8 +23,10 @@ TOO_WIDE = """() => {
 
 
 @pytest.fixture
-def busy(configure):
-    """An endpoint with events of every kind, long names, and faults."""
+def busy(configure, bury):
+    """An endpoint with events of every kind, dead letters, long names, and faults."""
+    bury("orders", 3, key=b"customer-" * 30, value=b"x" * 3000, error="no stock " * 60)
+    bury("orders", 1, origin="secrets")
     endpoint = configure(
         sources='{"shop": {"scheme": "hmac", "routes": {"order.ignored": "drop"}}, "open": {"scheme": "none"},'
         ' "broken": {"scheme": "stripe"}}',
@@ -56,6 +58,8 @@ def tour(dashboard):
     verified = next(entry for entry in dashboard.endpoint.events() if entry["outcome"] == "accepted")
     dashboard.open("event", id=verified["id"], replay="ask")
     yield "replay"
+    dashboard.open("dead-letters", send="ask")
+    yield "redrive"
     dashboard.open("events", text="nothing has this text")
     yield "no match"
     dashboard.open("event", id="0" * 24)

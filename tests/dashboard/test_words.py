@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from kafka_bridge.dashboard import advice, labels, senders, states, texts
+from kafka_bridge.dashboard import advice, labels, letter_texts, senders, states, texts
 from kafka_bridge.dashboard.page import Pages
 from kafka_bridge.dashboard.words import Language, in_language, language_of
 from kafka_bridge.dispatch.ended import Ending
@@ -20,7 +20,8 @@ from kafka_bridge.settings.table import SCHEMES, SETTINGS
 REPOSITORY = Path(__file__).resolve().parents[2]
 FOLDER = REPOSITORY / "kafka_bridge" / "dashboard"
 TEMPLATES = {path.name: path.read_text() for path in (FOLDER / "templates").glob("*.html")}
-TABLES = {"texts": texts.TEXTS, "states": states.STATES}
+TEXTS = {**texts.TEXTS, **letter_texts.LETTER_TEXTS}
+TABLES = {"texts": texts.TEXTS, "letter_texts": letter_texts.LETTER_TEXTS, "states": states.STATES}
 CJK = re.compile(r"[\u3000-\u303f\u4e00-\u9fff\uff00-\uffef]")
 # The same in both: names, and what is written in Latin letters in Chinese as well.
 UNTRANSLATED = {"product", "kafka", "url"}
@@ -65,18 +66,21 @@ def test_every_text_is_there_in_both_languages(table):
 
 
 def test_no_key_stands_for_two_texts_or_is_something_else_in_a_template():
-    assert not texts.TEXTS.keys() & states.STATES.keys()
-    assert not [key for key in texts.TEXTS if hasattr({}, key)]
+    assert not TEXTS.keys() & states.STATES.keys()
+    assert not texts.TEXTS.keys() & letter_texts.LETTER_TEXTS.keys()
+    assert not [key for key in TEXTS if hasattr({}, key)]
 
 
 def test_templates_ask_for_texts_that_there_are_and_no_text_is_asked_for_by_nobody():
     asked = set(chain.from_iterable(re.findall(r"\bt\.(\w+)", text) for text in TEMPLATES.values()))
-    code = "".join(path.read_text() for path in FOLDER.glob("*.py") if path.stem not in {"texts", "states"})
+    code = "".join(
+        path.read_text() for path in FOLDER.glob("*.py") if path.stem not in {"texts", "letter_texts", "states"}
+    )
     code += "".join(path.read_text() for path in (REPOSITORY / "kafka_bridge/dify").glob("*.py"))
 
-    assert asked <= texts.TEXTS.keys()
-    computed = {key for key in texts.TEXTS if key.startswith("done_")}
-    assert {key for key in texts.TEXTS.keys() - asked - computed if f'"{key}"' not in code} == set()
+    assert asked <= TEXTS.keys()
+    computed = {key for key in TEXTS if key.startswith("done_")}
+    assert {key for key in TEXTS.keys() - asked - computed if f'"{key}"' not in code} == set()
 
 
 @pytest.mark.parametrize("word", [*Kind, *Ending, *Verdict, *Status])

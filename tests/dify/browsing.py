@@ -14,9 +14,11 @@ from kafka_bridge.dify.consume import Consume
 from kafka_bridge.dify.consumer import ConsumerState
 from kafka_bridge.dify.consumers import Consumers
 from kafka_bridge.dify.dashboard import Dashboard
+from kafka_bridge.dify.deadletters import DeadLetters
 from kafka_bridge.dify.health import Health
 from kafka_bridge.dify.hooks import compile_hook
 from kafka_bridge.dify.journal import Journal
+from kafka_bridge.dify.letters import Letters
 from kafka_bridge.dify.measures import Measures
 from kafka_bridge.dify.replay import Replay
 from kafka_bridge.dify.resend import Resend
@@ -33,6 +35,7 @@ from kafka_bridge.events.outcome import Recorders
 from kafka_bridge.http import Inbound
 from kafka_bridge.ingress.dedupe import Dedupe
 from kafka_bridge.metrics import Metrics
+from tests.dispatch.letters import Kafka, Scanner
 from tests.stand_ins import Disk, NoWaiter, Registry, Ticking, event_log, residents, saved
 
 TOKEN = "not-a-real-token"
@@ -69,14 +72,26 @@ class Endpoint:
         stream = Stream(self.recorder, loop=loop, clock=clock)
         resend = Resend(self.events, self.recorder, self.registry, runs, clock=clock)
         sign_in = SignIn(pages := the_pages(), self.sessions, clock)
+        self.kafka = Kafka()
+        self.letters = Letters(
+            lambda *_: Scanner(self.kafka), self.registry, runs, journal, loop=loop, clock=clock, name=lambda: "1"
+        )
+        dead_letters = DeadLetters(self.letters)
         self.dashboard = dashboard = Dashboard(
-            pages, sign_in, self.events, health, clock=clock, consumer=consumer or member
+            pages,
+            sign_in,
+            self.events,
+            health,
+            clock=clock,
+            consumer=consumer or member,
+            dead_letters=dead_letters,
         )
         self.table = Routes(
             webhooks,
             health,
             Consume(consumers, runs, Visits(), clock),
             self.events,
+            dead_letters=dead_letters,
             replay=Replay(self.events, resend),
             stream=stream,
             measures=Measures(

@@ -11,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from devhost.signing import sign
+from kafka_bridge.dashboard.letter_texts import LETTER_TEXTS
 from kafka_bridge.dashboard.page import VIEWS
 from kafka_bridge.dashboard.texts import TEXTS
 from kafka_bridge.dify.call import Call
@@ -119,7 +120,7 @@ def test_every_view_is_there_in_both_languages_and_well_formed(view, language):
     assert page.having("html") == [{"lang": "en" if language == "en" else "zh-Hans"}]
     current = [attrs for attrs in page.having("a") if attrs.get("aria-current") == "page"]
     assert [attrs["href"] for attrs in current] == [f"?view={view}"]
-    assert TEXTS[view][language != "en"] in page.text
+    assert {**TEXTS, **LETTER_TEXTS}[view][language != "en"] in page.text
 
 
 def documents():

@@ -409,6 +409,7 @@ def test_copies_are_sent_only_where_somebody_asks_for_them():
     _, copies = rig.many({"dry_run": False, "outcome": "replay", "limit": 1})
 
     assert (told["replayed"], told["skipped"]) == (1, 1)
+    assert "A copy (replay): only originals are sent" in str(told["records"])
     assert copies["replayed"] == 1
 
 
@@ -491,7 +492,7 @@ def test_a_log_that_cannot_be_read_sends_nothing():
     rig = Rig()
     rig.take()
     # Another process writes too, and storage does not say what.
-    rig.recorder.log(rig.call("/events")).others = None
+    rig.recorder.log(rig.call("/events")).others.again()
     rig.disk.get = rig.disk.exist = lambda _key: (_ for _ in ()).throw(Exception("no"))
 
     with pytest.raises(LogUnreadable):

@@ -13,7 +13,7 @@ from tests.e2e.consuming import Endpoint, Flow, endpoint_on
 from tests.e2e.topics import Topics
 
 # One for each test that consumes: a host knows its apps from the start.
-FLOWS = 150
+FLOWS = 180
 
 type Consuming = Callable[..., Endpoint]
 

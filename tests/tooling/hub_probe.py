@@ -28,6 +28,7 @@ from kafka_bridge.tooling.messages import Json  # noqa: E402
 from kafka_bridge.tooling.parameters import Parameters  # noqa: E402
 from kafka_bridge.tooling.sse.connection import Connector  # noqa: E402
 from kafka_bridge.tooling.sse.listening import World  # noqa: E402
+from kafka_bridge.tooling.sse.names import Names  # noqa: E402
 
 TICK_S = 0.005
 _, ca_file, parameters = sys.argv
@@ -43,8 +44,9 @@ def tick() -> None:
 
 
 def listen() -> dict:
-    world = World(GeventLoop(), Clock(time.time, time.monotonic), random.random, str)
-    tool = ListenSse(None, Connector(ca_file), world)  # type: ignore[arg-type]
+    loop = GeventLoop()
+    world = World(loop, Clock(time.time, time.monotonic), random.random, str)
+    tool = ListenSse(None, Connector(ca_file, resolve=Names(loop).resolve), world)  # type: ignore[arg-type]
     call = ToolCall({"allow_private_addresses": "enabled"}, Parameters(json.loads(parameters)))
     summary: dict = {}
     try:

@@ -82,10 +82,10 @@ def test_a_flood_leaves_the_hub_to_the_others(script, figures, request):
 )
 def test_every_wait_ends_with_the_timeout(scheme, script, status):
     with Server(script) as server:
-        said = probe(f"{scheme}://127.0.0.1:{server.port}/", timeout=1)
+        said = probe(f"{scheme}://127.0.0.1:{server.port}/", timeout=2)
 
     assert said["status"] == status
-    assert 0.9 < said["took_s"] < 15
+    assert 1.9 < said["took_s"] < 15
     assert said["worst_s"] < WORST_S
 
 

@@ -14,7 +14,7 @@ from kafka_bridge.broker.kafka.partitions import METADATA_TIMEOUT_S, ours, their
 from kafka_bridge.broker.kafka.translate import BROKER_LIMIT, Translated, listening, parts, refused_properties
 from kafka_bridge.broker.ports import ClientDead, Position, Start, Trouble
 from kafka_bridge.errors import BridgeError, Cause, Fenced, Unavailable
-from kafka_bridge.events.record import Consumed, Headers, Record, TopicPartition
+from kafka_bridge.events.record import UNREADABLE, Consumed, Headers, Record, TopicPartition
 
 # At commit these mean that the group is being balanced anew: whoever gets the partition reads from the last commit.
 _REBALANCING: Final = frozenset(
@@ -27,9 +27,6 @@ _REBALANCING: Final = frozenset(
         KafkaError._NO_OFFSET,
     }
 )
-
-# In the place of headers that cannot be read.
-UNREADABLE: Final = "kafka-bridge-headers-unreadable"
 
 
 class KafkaConsumer:
@@ -265,4 +262,4 @@ def _headers(message: Message) -> Headers:
         return tuple((name, value) for name, value in found)
     except (SystemError, UnicodeDecodeError):
         # A name that is not UTF-8: the library gives none of them, and whoever asks again gets a broken list.
-        return ((UNREADABLE, b"true"),)
+        return UNREADABLE

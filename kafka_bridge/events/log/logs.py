@@ -1,6 +1,6 @@
 """The event logs of all endpoints of the process. Pure but for its ports.
 
-Of refused requests few are kept: whoever can send garbage needs weeks to push the events out of a log with it.
+Of refused requests few are kept: whoever can send garbage needs days to push the events out of a log with it.
 """
 
 import hashlib

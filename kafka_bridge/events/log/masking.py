@@ -2,6 +2,7 @@
 
 import base64
 import json
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final, NamedTuple
@@ -12,6 +13,7 @@ import orjson
 from kafka_bridge.documents import text_of
 
 MASK: Final = "***"
+_ESCAPE: Final = re.compile("%[0-9A-F]{2}")
 MAX_BODY_BYTES: Final = 16 * 1024
 # A longer one is not parsed for the log's sake.
 MAX_MASKED_BYTES: Final = 1024 * 1024
@@ -205,8 +207,10 @@ def _forms(secret: str) -> Iterable[str]:
     for escaped in (secret, json.dumps(secret)[1:-1], json.dumps(secret, ensure_ascii=False)[1:-1]):
         yield escaped
         yield escaped.replace("/", "\\/")
-    yield quote(secret, safe="")
-    yield quote_plus(secret)
+    for encoded in (quote(secret, safe=""), quote_plus(secret)):
+        yield encoded
+        # As .NET writes it.
+        yield _ESCAPE.sub(lambda escape: escape[0].lower(), encoded)
 
 
 def _is_at(name: str, paths: Iterable[Sequence[str]]) -> bool:

@@ -11,6 +11,7 @@ from kafka_bridge.errors import Cause, Unavailable
 from kafka_bridge.events.log.entry import Entry, Ids, from_row, id_at, id_of, is_id, is_run, time_of, to_row
 from kafka_bridge.events.log.making import MOST_OF_A_BATCH, entries_of, entry_of_run
 from kafka_bridge.events.log.masking import Keeping
+from kafka_bridge.events.outcome import Verdict
 from kafka_bridge.events.run import Ran
 from tests.stand_ins import NOW, Broker, receive_at, request, source_of
 
@@ -245,3 +246,13 @@ def test_a_row_whose_values_are_of_another_type_is_left_out():
             assert from_row(orjson.dumps([*entry._replace(**{field: wrong})])) is None, (field, wrong)
     for field in ("time", "duration_ms", "partition", "status"):
         assert from_row(to_row(entry._replace(**{field: "3"}))) is None
+
+
+@pytest.mark.parametrize("verdict", [Verdict.REJECTED, Verdict.SKIPPED, Verdict.UNCHECKED])
+def test_of_a_request_that_nobody_has_verified_no_source_s_secret_is_kept(verdict):
+    keeping = Keeping.compiled(10, (), {"": ["of-the-endpoint"], "default": ["of-the-default"], "git": ["of-git"]})
+    body = b'{"id": "of-git 1", "type": "x", "tokens": ["of-the-endpoint", "of-the-default", "of-git"]}'
+    outcome = receive_at(request(body, {"x-request-id": "of-git"}), source_of(scheme="none"), Broker(), now=NOW)
+    (entry,) = entries_of(outcome._replace(verdict=verdict), keeping, ids())
+
+    assert "of-" not in repr(entry._replace(content_type=""))

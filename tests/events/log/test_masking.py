@@ -161,3 +161,8 @@ def test_of_a_body_that_is_nested_deeper_than_can_be_masked_nothing_is_kept_and_
 def test_what_is_masked_in_a_body_that_nobody_looks_through_is_not_known(body, content_type):
     assert kept(body, "a", content_type).masked is None
     assert Keeping(10, (("a",),)).hidden(body.decode(), content_type) is None
+
+
+@pytest.mark.parametrize("written", ["a%2Fb%2B%C3%A4", "a%2fb%2b%c3%a4", "a/b+ä", "a\\/b+\\u00e4"])
+def test_a_secret_is_found_however_a_form_or_a_document_writes_it(written):
+    assert kept(f"x={written}&y".encode(), content_type="text/plain", secrets=["a/b+ä"]).text == "x=***&y"

@@ -6,6 +6,7 @@ import zlib
 import orjson
 import pytest
 
+from kafka_bridge.events.log.masking import HEADERS
 from kafka_bridge.events.log.query import Filter
 from kafka_bridge.events.log.reader import CACHE_BYTES, Cache, Reader
 from kafka_bridge.events.log.shelf import COMMITS, FAN_IN
@@ -138,7 +139,7 @@ def test_what_another_process_writes_appears_soon():
 
 def test_a_store_that_fails_is_told_and_what_waits_is_shown():
     one = filled(5)
-    one.log.others = None
+    one.log.others.again()
     one.add(6)
     one.store.fate = lambda _operation: "hung"
 
@@ -333,3 +334,19 @@ def test_the_reader_needs_no_process_of_its_own():
 
     assert names(page(fresh)) == [f"e-{number}" for number in reversed(range(5))]
     assert "set" not in fresh.store.calls
+
+
+def test_what_is_known_of_segments_takes_no_more_memory_than_it_may_whatever_is_in_their_entries():
+    one = process(keep=100_000)
+    for number in range(1500):
+        headers = [(name, f"{number:09d}" * 56) for name in HEADERS]
+        one.add(number, headers=headers, attributes=f'{{"a": "{number:04000d}"}}')
+        if number % 50 == 49:
+            one.flush()
+    tracemalloc.start()
+    one.reader = Reader(Cache(max_bytes=2_000_000), one.time.clock)
+    assert len(page(one).rows) == 100
+    held_bytes, _ = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+
+    assert held_bytes < 5_000_000
