@@ -30,6 +30,8 @@ _MOST: Final = 0.5
 _OF_LATE: Final = 0.1
 # Of work that is not urgent a request does so much after its commit; the first of a process does what it has time for.
 STEPS: Final = 3
+TURNS: Final = 3
+BEHIND: Final = 48
 RETRY_S: Final = (0.5, 1.0, 2.0, 4.0, 8.0, 15.0, 30.0)
 # Of a store that is full less is asked for at once, and soon again: the log makes room for itself.
 FULL_S: Final = 2.0
@@ -82,6 +84,8 @@ class EventLog:
         self._entering = Job(self.writers.enter)
         self._tidying = Job(self._tidy)
         self._tidied = False
+        self._behind = False
+        self._owed = 0
 
     @property
     def shelf(self) -> Shelf:
@@ -128,10 +132,19 @@ class EventLog:
         """
         if self._leader is not None or not (len(self.pending) and (urgent or self.due)):
             return
+        self._do(self._lead, store, until, who)
+
+    def tend(self, store: Store, *, until: float, who: object = None) -> None:
+        """Do what others had no time for; return at `until` (monotonic). Raises nothing but defects."""
+        if self._leader is None and self._behind and not self.trouble:
+            self._do(self._make_tidy, store, until, who)
+
+    def _do(self, work: Callable[[Paced], None], store: Store, until: float, who: object) -> None:
         self._leader = store if who is None else who
         paced = Paced(store, self._clock.monotonic, until)
+        self.shelf.store = self.writers.store = paced
         try:
-            self._lead(paced)
+            work(paced)
         except StorageFailed as failed:
             self.failed(str(failed))
             self._full, self.doubtful = failed.full, failed.unknown
@@ -194,7 +207,6 @@ class EventLog:
     # What the leader does.
 
     def _lead(self, store: Paced) -> None:
-        self.shelf.store = self.writers.store = store
         shelf = self.shelf
         if self.doubtful:
             # A write that is given up may happen yet, and leaves a hole: first see whether anybody answers.
@@ -208,12 +220,24 @@ class EventLog:
         if self._full and not self._tidying.go(store):
             return
         self._full = False
+        turn = self._owed > 0
+        if turn:
+            self._owed -= 1
+            self._make_tidy(store)
         while len(self.pending) and store.has_time:
             self._commit()
             tight = self._portion_bytes < MAX_SEGMENT_BYTES
             if not self.due or (tight and not self._tidying.go(store)):
                 break
-        self._tidied = self._tidying.go(store, STEPS if self._tidied else None) or self._tidied
+        made = store.calls
+        self._make_tidy(store, STEPS if self._tidied else None)
+        if self._behind and not turn:
+            # On a slow store there is time for a call or two: both have their turns, who is far behind the more of them.
+            self._owed = TURNS if self.shelf.backlog > BEHIND else int(store.calls == made)
+
+    def _make_tidy(self, store: Paced, calls: int | None = None) -> None:
+        self._behind = not self._tidying.go(store, calls)
+        self._tidied = self._tidied or not self._behind
 
     def _commit(self) -> None:
         rows = self.pending.take(self._portion_bytes)
