@@ -232,7 +232,7 @@ class EventLog:
         made = store.calls
         self._make_tidy(store, STEPS if self._tidied else None)
         if self._behind and not turn:
-            # On a slow store there is time for a call or two: both have their turns, who is far behind the more of them.
+            # On a slow store there is time for a call or two: both have turns, and who is far behind has more of them.
             self._owed = TURNS if self.shelf.backlog > BEHIND else int(store.calls == made)
 
     def _make_tidy(self, store: Paced, calls: int | None = None) -> None:
