@@ -136,8 +136,8 @@ class EventLog:
 
     def tend(self, store: Store, *, until: float, who: object = None) -> None:
         """Do what others had no time for; return at `until` (monotonic). Raises nothing but defects."""
-        if self._leader is None and self._behind and not self.trouble:
-            self._do(self._make_tidy, store, until, who)
+        if self._leader is None and self._behind and (not self.trouble or self.may_retry):
+            self._do(self._tend, store, until, who)
 
     def _do(self, work: Callable[[Paced], None], store: Store, until: float, who: object) -> None:
         self._leader = store if who is None else who
@@ -147,7 +147,7 @@ class EventLog:
             work(paced)
         except StorageFailed as failed:
             self.failed(str(failed))
-            self._full, self.doubtful = failed.full, failed.unknown
+            self._full, self.doubtful, self._behind = failed.full, failed.unknown, True
             if failed.full:
                 self._tidying.drop()
                 self._portion_bytes = PORTION_BYTES
@@ -170,7 +170,7 @@ class EventLog:
     @property
     def lingers(self) -> bool:
         """Whether it is worth while to wait for somebody else to write: many come, and none is there just now."""
-        young = self._clock.monotonic() - self._waits_since < GROUP_S and len(self.pending) < GROUP
+        young = self._clock.monotonic() - self._waits_since < GROUP_S and len(self.pending) < min(GROUP, self.keep)
         return not self._open and self._leader is None and self._overlap > _MOST and young
 
     def linger(self, wake: Callable[[], None]) -> None:
@@ -234,6 +234,12 @@ class EventLog:
         if self._behind and not turn:
             # On a slow store there is time for a call or two: both have turns, and who is far behind has more of them.
             self._owed = TURNS if self.shelf.backlog > BEHIND else int(store.calls == made)
+
+    def _tend(self, store: Paced) -> None:
+        self._make_tidy(store)
+        if not len(self.pending):
+            # The last failure was one of tidying, and nothing else would tell that it is over.
+            self.trouble, self._failed, self.doubtful = "", 0, False
 
     def _make_tidy(self, store: Paced, calls: int | None = None) -> None:
         self._behind = not self._tidying.go(store, calls)

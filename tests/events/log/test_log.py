@@ -226,6 +226,22 @@ def test_who_has_time_does_what_others_had_none_for():
     assert len(process.store.calls) == calls
 
 
+def test_a_failure_of_tidying_is_not_told_for_ever():
+    process = Process(Disk(), time := Time(), "0a0b0c0d", keep=20)
+    process.store.fate = lambda operation: "failed" if operation == "delete" else "ok"
+    for number in range(60):
+        process.add(number)
+        process.flush()
+        time.at += 40.0
+    assert process.log.trouble == "storage has failed"
+    assert len(process.log.pending) == 0
+
+    process.store.fate = lambda _operation: "ok"
+    process.log.tend(process.store, until=time.at + 1.0)
+
+    assert process.log.trouble == ""
+
+
 @pytest.mark.parametrize("group", [1, 7, 128])
 def test_the_bounds_hold_after_many_events_also_where_every_overwrite_counts_in_full(group):
     events, keep = (100_000 if SOAK else 6_000), 1000
