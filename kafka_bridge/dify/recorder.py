@@ -98,7 +98,9 @@ class EventRecorder:
     def catch_up(self, call: Call, within_s: float = PATIENT_S) -> None:
         """The same in the request of somebody who looks, and should not see the trouble of half a minute ago."""
         if (log := self._opened(call)) is not None:
+            until = self._clock.monotonic() + within_s
             self._flush(call, log, within_s, self._clock.monotonic(), urgent=log.may_retry)
+            self._tend(call, log, until)
 
     def log(self, call: Call) -> EventLog:
         """The log of the call's endpoint."""
@@ -124,6 +126,12 @@ class EventRecorder:
     def _flush(self, call: Call, log: EventLog, within_s: float, began_at: float, *, urgent: bool = False) -> None:
         try:
             self._write(call, log, self._clock.monotonic() + within_s, began_at, urgent=urgent)
+        except Exception as error:  # noqa: BLE001 - see the module's docstring
+            self._report(error)
+
+    def _tend(self, call: Call, log: EventLog, until: float) -> None:
+        try:
+            log.tend(self.store(call, until - self._clock.monotonic()), until=until, who=call.storage)
         except Exception as error:  # noqa: BLE001 - see the module's docstring
             self._report(error)
 

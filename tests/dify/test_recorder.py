@@ -274,7 +274,9 @@ def arriving(rig, count, *, takes_s, after_s=(0.001,)):
     return [task.value[1] for task in tasks]
 
 
-def test_where_requests_come_and_go_all_the_time_few_of_them_write(rig):
+def test_where_requests_come_and_go_all_the_time_few_of_them_write(rig, monkeypatch):
+    # A busy machine takes its time between two of them.
+    monkeypatch.setattr(module, "LINGER_S", 0.2)
     arriving(rig, 20, takes_s=0.006)
     writes = rig.storage.writes
     # After every fourth nobody is there for a moment.

@@ -30,6 +30,8 @@ _MOST: Final = 0.5
 _OF_LATE: Final = 0.1
 # Of work that is not urgent a request does so much after its commit; the first of a process does what it has time for.
 STEPS: Final = 3
+TURNS: Final = 3
+BEHIND: Final = 48
 RETRY_S: Final = (0.5, 1.0, 2.0, 4.0, 8.0, 15.0, 30.0)
 # Of a store that is full less is asked for at once, and soon again: the log makes room for itself.
 FULL_S: Final = 2.0
@@ -82,6 +84,8 @@ class EventLog:
         self._entering = Job(self.writers.enter)
         self._tidying = Job(self._tidy)
         self._tidied = False
+        self._behind = False
+        self._owed = 0
 
     @property
     def shelf(self) -> Shelf:
@@ -128,13 +132,22 @@ class EventLog:
         """
         if self._leader is not None or not (len(self.pending) and (urgent or self.due)):
             return
+        self._do(self._lead, store, until, who)
+
+    def tend(self, store: Store, *, until: float, who: object = None) -> None:
+        """Do what others had no time for; return at `until` (monotonic). Raises nothing but defects."""
+        if self._leader is None and self._behind and (not self.trouble or self.may_retry):
+            self._do(self._tend, store, until, who)
+
+    def _do(self, work: Callable[[Paced], None], store: Store, until: float, who: object) -> None:
         self._leader = store if who is None else who
         paced = Paced(store, self._clock.monotonic, until)
+        self.shelf.store = self.writers.store = paced
         try:
-            self._lead(paced)
+            work(paced)
         except StorageFailed as failed:
             self.failed(str(failed))
-            self._full, self.doubtful = failed.full, failed.unknown
+            self._full, self.doubtful, self._behind = failed.full, failed.unknown, True
             if failed.full:
                 self._tidying.drop()
                 self._portion_bytes = PORTION_BYTES
@@ -157,7 +170,7 @@ class EventLog:
     @property
     def lingers(self) -> bool:
         """Whether it is worth while to wait for somebody else to write: many come, and none is there just now."""
-        young = self._clock.monotonic() - self._waits_since < GROUP_S and len(self.pending) < GROUP
+        young = self._clock.monotonic() - self._waits_since < GROUP_S and len(self.pending) < min(GROUP, self.keep)
         return not self._open and self._leader is None and self._overlap > _MOST and young
 
     def linger(self, wake: Callable[[], None]) -> None:
@@ -194,7 +207,6 @@ class EventLog:
     # What the leader does.
 
     def _lead(self, store: Paced) -> None:
-        self.shelf.store = self.writers.store = store
         shelf = self.shelf
         if self.doubtful:
             # A write that is given up may happen yet, and leaves a hole: first see whether anybody answers.
@@ -208,12 +220,30 @@ class EventLog:
         if self._full and not self._tidying.go(store):
             return
         self._full = False
+        turn = self._owed > 0
+        if turn:
+            self._owed -= 1
+            self._make_tidy(store)
         while len(self.pending) and store.has_time:
             self._commit()
             tight = self._portion_bytes < MAX_SEGMENT_BYTES
             if not self.due or (tight and not self._tidying.go(store)):
                 break
-        self._tidied = self._tidying.go(store, STEPS if self._tidied else None) or self._tidied
+        made = store.calls
+        self._make_tidy(store, STEPS if self._tidied else None)
+        if self._behind and not turn:
+            # On a slow store there is time for a call or two: both have turns, and who is far behind has more of them.
+            self._owed = TURNS if self.shelf.backlog > BEHIND else int(store.calls == made)
+
+    def _tend(self, store: Paced) -> None:
+        self._make_tidy(store)
+        if not len(self.pending):
+            # The last failure was one of tidying, and nothing else would tell that it is over.
+            self.trouble, self._failed, self.doubtful = "", 0, False
+
+    def _make_tidy(self, store: Paced, calls: int | None = None) -> None:
+        self._behind = not self._tidying.go(store, calls)
+        self._tidied = self._tidied or not self._behind
 
     def _commit(self) -> None:
         rows = self.pending.take(self._portion_bytes)

@@ -51,10 +51,12 @@ class Job:
 
     def go(self, store: Paced, calls: int | None = None) -> bool:
         """Go on as long as there is time, or for so many calls; whether it is done. Raises StorageFailed."""
-        steps, self._steps = self._steps or self._make(), None
+        if not store.has_time:
+            return False
+        steps, self._steps = self._make() if self._steps is None else self._steps, None
         last = None if calls is None else store.calls + calls
         for _ in steps:
-            if not store.has_time or store.calls == last:
+            if store.calls == last or not store.has_time:
                 self._steps = steps
                 return False
         return True

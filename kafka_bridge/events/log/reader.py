@@ -115,7 +115,7 @@ class Reader:
 
     def _look(self, log: EventLog, store: Store, below: str) -> tuple[_Seen, bool]:
         found = {entry.id: _brief(entry) for entry in log.pending.entries}
-        older, newer, floor, trouble, vanished = 0, 0, "", "", False
+        older, newer, newest, floor, trouble, vanished = 0, 0, "", "", "", False
         try:
             log.others.find(store)
         except StorageFailed as failed:
@@ -123,7 +123,8 @@ class Reader:
             trouble = _NOT_READ.format(failed)
         try:
             for ref in self._refs(log):
-                if older >= SCAN:
+                # Below the cursor there must be one that is above the floor: or else the next page were this one again.
+                if older >= SCAN and ref.last < newest:
                     floor = ref.last
                     break
                 above = bool(below) and ref.first >= below
@@ -132,7 +133,8 @@ class Reader:
                     continue
                 entries, gone = self._entries(log, store, ref)
                 found.update((entry.id, entry) for entry in entries if not above or entry.kind in RUNS)
-                older += 0 if above else len(entries)
+                asked = [entry.id for entry in entries if not below or entry.id < below]
+                older, newest = older + len(asked), max((newest, *asked))
                 vanished = vanished or gone
         except StorageFailed as failed:
             trouble = _NOT_READ.format(failed)

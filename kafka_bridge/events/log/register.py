@@ -5,7 +5,7 @@ an overwrite in full, so a key is deleted before it is written. A write of which
 happen later, over a newer one: its key is left alone for a while.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Generator, Mapping
 from typing import Final
 
 import orjson
@@ -13,6 +13,7 @@ import orjson
 from kafka_bridge.events.log.store import StorageFailed, Store
 
 SLOTS: Final = 3
+READS: Final = 3
 # No call is still on its way after this long: the platform itself gives up before.
 LATE_S: Final = 300.0
 
@@ -23,7 +24,7 @@ class Register:
     def __init__(self, key: str) -> None:
         self._key = key
         self._number = 0
-        self._seen = 0
+        self._seen = -1
         self._slot: int | None = None
         self._used: set[int] = set()
         self._doubtful: dict[int, float] = {}
@@ -33,8 +34,24 @@ class Register:
         """All its keys."""
         return [f"{self._key}{slot}" for slot in range(SLOTS)]
 
-    def look(self, store: Store, slot: int) -> Mapping[str, object] | None:
-        """What is in one slot, if it is newer than all that was seen before. Raises StorageFailed."""
+    def read(self, store: Callable[[], Store]) -> Generator[None, None, Mapping[str, object]]:
+        """The document, with a pause before each call, and the store of the moment. Raises StorageFailed."""
+        for _ in range(READS):
+            number, document = -1, dict[str, object]()
+            for slot in range(SLOTS):
+                yield
+                found = self._look(store(), slot)
+                if found is not None and found[0] > number:
+                    number, document, at = found[0], found[1], slot
+            # If this process itself has written meanwhile, what it wrote may stand where it was looked before.
+            if number >= self._seen:
+                break
+        if number >= 0:
+            self._seen, self._slot = number, at
+            self._number = max(self._number, number)
+        return document
+
+    def _look(self, store: Store, slot: int) -> tuple[int, dict[str, object]] | None:
         value = store.get(self.keys[slot])
         if value is None:
             self._used.discard(slot)
@@ -42,18 +59,9 @@ class Register:
         self._used.add(slot)
         try:
             document = orjson.loads(value)
-            number = int(document["n"])
+            return int(document["n"]), dict(document)
         except (orjson.JSONDecodeError, KeyError, TypeError, ValueError):
             return None
-        if self._slot is not None and number <= self._seen:
-            return None
-        self._seen, self._slot = number, slot
-        self._number = max(self._number, number)
-        return document if isinstance(document, dict) else None
-
-    def forget(self) -> None:
-        """Look at all slots anew: others write here too."""
-        self._slot = None
 
     def write(self, store: Store, document: Mapping[str, object], *, now: float) -> None:
         """Replace the document. Raises StorageFailed; then the old one is there, or the new one."""

@@ -80,6 +80,11 @@ class Shelf:
         return sum(ref.size_bytes for ref in self.refs)
 
     @property
+    def backlog(self) -> int:
+        """How many segments are to be put together, or have to go."""
+        return len(self.condemned) + sum(map(_is_small, self.refs))
+
+    @property
     def everything(self) -> Iterable[Ref]:
         """Its segments and those of its guests."""
         return chain(self.refs, *(refs for refs, _ in self.guests.values()))
@@ -170,10 +175,7 @@ class Shelf:
 
     def _small(self) -> list[Ref]:
         """Segments of one level that are to become one."""
-        small = sorted(
-            (ref for ref in self.refs if ref.size_bytes < SMALL_BYTES and ref.entries < SMALL_ENTRIES),
-            key=lambda ref: (ref.level, ref.first),
-        )
+        small = sorted(filter(_is_small, self.refs), key=lambda ref: (ref.level, ref.first))
         for _, group in groupby(small, key=lambda ref: ref.level):
             if len(batch := list(group)) >= FAN_IN:
                 return batch[:FAN_IN]
@@ -237,12 +239,17 @@ class Shelf:
 
     def load(self) -> Steps:
         """Find out what its writer has written. Raises StorageFailed."""
-        for slot in range(len(self.register.keys)):
-            yield
-            document = self.register.look(self.store, slot)
-            if document is not None:
-                self._next, self.active_at, self.refs, condemned, self.guests = _read(document)
-                self.condemned = dict.fromkeys(condemned, 0.0)
+        document = yield from self.register.read(lambda: self.store)
+        self._next, self.active_at, self.refs, condemned, self.guests = _read(document)
+        self.condemned = dict.fromkeys(condemned, 0.0)
+        yield from self._look_for_more()
+
+    def look_on(self) -> Steps:
+        """What its writer has written since `load`. Raises StorageFailed."""
+        self._next -= HOLES
+        yield from self._look_for_more()
+
+    def _look_for_more(self) -> Steps:
         holes = 0
         while holes < HOLES:
             yield
@@ -263,6 +270,10 @@ class Shelf:
             self.active_at = max(self.active_at, time_of(ref.last))
         else:
             self.condemned[place] = 0.0
+
+
+def _is_small(ref: Ref) -> bool:
+    return ref.size_bytes < SMALL_BYTES and ref.entries < SMALL_ENTRIES
 
 
 def _read(document: Mapping[str, Any]) -> tuple[int, float, list[Ref], list[Place], Mapping[str, Guest]]:

@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 from typing import Final
 
 from kafka_bridge.clock import Clock
-from kafka_bridge.events.log.register import SLOTS, Register
+from kafka_bridge.events.log.register import Register
 from kafka_bridge.events.log.segments import Keys, Ref
 from kafka_bridge.events.log.shelf import LATE_S, Shelf, Steps
 from kafka_bridge.events.log.store import Store
@@ -18,8 +18,8 @@ from kafka_bridge.events.log.store import Store
 # After being entered: when to look again whether another process has written over it.
 CHECKS_S: Final = (1.0, 5.0, 20.0, 60.0)
 SILENT_S: Final = 600.0
-# What was found out about others is not acted upon later than that.
-STALE_S: Final = 20.0
+# That one is silent is not acted upon later than that. Should it write just then, it finds out before it writes again.
+STALE_S: Final = 120.0
 
 
 class Writers:
@@ -52,14 +52,8 @@ class Writers:
 
     def read(self) -> Steps:
         """Find out who is listed. Raises StorageFailed."""
-        self._register.forget()
-        found: Mapping[str, float] = {}
-        for slot in range(SLOTS):
-            yield
-            document = self._register.look(self.store, slot)
-            if document is not None:
-                found = _read(document)
-        self._listed = dict(found)
+        document = yield from self._register.read(lambda: self.store)
+        self._listed = dict(_read(document))
 
     def enter(self) -> Steps:
         """See to it that this process is listed. Raises StorageFailed."""
@@ -87,38 +81,48 @@ class Writers:
         self.check_at = self._clock.monotonic() + CHECKS_S[self._checks]
 
     def adopt(self) -> Steps:
-        """Take over those that have been silent for long. Raises StorageFailed."""
+        """Take over those that have been silent for long, one after the other. Raises StorageFailed."""
         yield from self.enter()
-        wall, shelf = self._clock.now(), self.shelf
+        shelf = self.shelf
         shelf.settle_guests(self._listed)
-        silent: list[Shelf] = []
         beside: list[Ref] = []
         for writer in self.others:
             other = Shelf(self._keys, writer)
             yield from self._driven(other, other.load())
-            if wall - max(other.active_at, self._listed.get(writer, 0.0)) >= SILENT_S:
-                other.settle_guests(self._listed)
-                silent.append(other)
+            if self._is_silent(other):
+                yield from self._take_over(other)
             else:
                 beside += other.refs
+            if shelf is not self.shelf:
+                return
         shelf.beside = beside
-        if self._clock.now() - wall > STALE_S or shelf is not self.shelf:
-            return
-        if silent:
-            # Written down before they are taken off the list, and not touched before it is known that they are.
-            shelf.guests = {other.writer: (other.refs, [*other.condemned]) for other in silent}
-            yield
-            shelf.store = self.store
-            shelf.write_manifest(wall)
-            yield from self.read()
-            for other in silent:
-                self._listed.pop(other.writer, None)
-            yield
-            self._write()
-            shelf.settle_guests(self._listed)
-            for other in silent:
-                shelf.condemn_manifest(other.writer, until=wall + LATE_S)
         self._adopt_at = self._clock.monotonic() + SILENT_S
+
+    def _is_silent(self, other: Shelf) -> bool:
+        last = max(other.active_at, self._listed.get(other.writer, 0.0))
+        return self._clock.now() - last >= SILENT_S
+
+    def _take_over(self, other: Shelf) -> Steps:
+        """Own what another one has written, and take it off the list, unless it has come to life meanwhile."""
+        began_at, shelf = self._clock.monotonic(), self.shelf
+        yield from self._driven(other, other.look_on())
+        if not self._is_silent(other):
+            return
+        # Written down before it is taken off the list, and not touched before it is known that it is.
+        other.settle_guests(self._listed)
+        shelf.guests = {other.writer: (other.refs, [*other.condemned])}
+        yield
+        shelf.store = self.store
+        shelf.write_manifest(self._clock.now())
+        yield from self.read()
+        yield
+        if self._clock.monotonic() - began_at > STALE_S or shelf is not self.shelf:
+            return
+        # Not before the pause, in which the list may have been read again.
+        self._listed = {writer: since for writer, since in self._listed.items() if writer != other.writer}
+        self._write()
+        shelf.settle_guests(self._listed)
+        shelf.condemn_manifest(other.writer, until=self._clock.now() + LATE_S)
 
     def _driven(self, shelf: Shelf, steps: Steps) -> Steps:
         """The steps of another shelf, on the store of the moment."""

@@ -291,6 +291,29 @@ def test_a_long_log_is_looked_through_in_parts(monkeypatch):
     assert found == [f"e-{number}" for number in reversed(range(60))]
 
 
+@pytest.mark.parametrize("limit", [3, 100])
+def test_so_is_one_that_many_have_written_at_once(monkeypatch, limit):
+    disk, time = Disk(), Time()
+    several = [Process(disk, time, f"{number:08x}") for number in range(1, 5)]
+    for number in range(120):
+        several[number % 4].add(number)
+        time.at += 0.1
+        if number % 40 == 39:
+            # Each with a segment over the same time.
+            assert all(one.flush() for one in several)
+    monkeypatch.setattr("kafka_bridge.events.log.reader.SCAN", 5)
+    cursor, found = "", []
+    for _ in range(200):
+        this = page(several[0], cursor=cursor, limit=limit)
+        assert not cursor or not this.next or this.next < cursor
+        found += names(this)
+        cursor = this.next
+        if not cursor:
+            break
+
+    assert found == [f"e-{number}" for number in reversed(range(120))]
+
+
 @pytest.mark.parametrize("keep", [25, 40, 1000])
 @pytest.mark.parametrize("limit", [1, 7, 100])
 def test_runs_are_with_their_events_on_every_page_however_much_later_they_were(keep, limit):
