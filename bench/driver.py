@@ -1,7 +1,7 @@
 """Drives a plugin process over its stdio protocol, without HTTP in between, and weighs it.
 
 The load is made of lines prepared beforehand, so that the driver's own work does not get in the way. Answers are only
-counted: every one must be a 200.
+counted: every one must be a success.
 """
 
 import binascii
@@ -34,6 +34,7 @@ class Request:
     body: bytes
     settings: Mapping[str, object]
     path: str = "/webhook"
+    done = b'"status":200'
 
     def line(self) -> tuple[bytes, bytes]:
         """The stdin line before and after the session's id."""
@@ -53,6 +54,32 @@ class Request:
             "settings": self.settings,
         }
         rest = orjson.dumps({"endpoint_id": "bench", "event": "request", "data": data})
+        return b'{"session_id":"', b'",' + rest[1:] + b"\n"
+
+
+@dataclass(frozen=True)
+class ToolCall:
+    """The same for a tool."""
+
+    provider: str
+    tool: str
+    credentials: Mapping[str, object]
+    parameters: Mapping[str, object]
+    done = b'"type":"json"'
+
+    def line(self) -> tuple[bytes, bytes]:
+        """The stdin line before and after the session's id."""
+        data = {
+            "user_id": "",
+            "type": "tool",
+            "action": "invoke_tool",
+            "provider": self.provider,
+            "tool": self.tool,
+            "credentials": self.credentials,
+            "credential_type": "api-key",
+            "tool_parameters": self.parameters,
+        }
+        rest = orjson.dumps({"endpoint_id": None, "event": "request", "data": data})
         return b'{"session_id":"', b'",' + rest[1:] + b"\n"
 
 
@@ -112,8 +139,10 @@ class Plugin:
     def __exit__(self, *_: object) -> None:
         self._process.kill()
         self._process.wait()
+        for pipe in (self._process.stdin, self._process.stdout):
+            pipe.close()
 
-    def closed_loop(self, request: Request, count: int, in_flight: int = 64) -> Run:
+    def closed_loop(self, request: Request | ToolCall, count: int, in_flight: int = 64) -> Run:
         """Send `count` requests, always `in_flight` at once."""
         return self._drive(request, count, lambda done, _now: done + in_flight)
 
@@ -124,7 +153,9 @@ class Plugin:
             request, count, lambda _done, now: int((now - started) * rate) + 1, rate=rate, started=started
         )
 
-    def _drive(self, request: Request, count: int, allowed, rate: float = 0.0, started: float | None = None) -> Run:
+    def _drive(
+        self, request: Request | ToolCall, count: int, allowed, rate: float = 0.0, started: float | None = None
+    ) -> Run:
         before, after = request.line()
         sent_at: dict[int, float] = {}
         latencies: list[float] = []
@@ -150,7 +181,7 @@ class Plugin:
                 cut = data.rfind(b"\n") + 1
                 data, tail = data[:cut], data[cut:]
                 now = time.perf_counter()
-                answered += data.count(b'"status":200')
+                answered += data.count(request.done)
                 for line in CALL.findall(data):
                     if (message := parse(line)) is not None and message.kind == "invoke":
                         pending += self.storage.answer(message)
@@ -160,7 +191,7 @@ class Plugin:
         seconds = time.perf_counter() - started
         self._next += count
         if answered != count:
-            raise RuntimeError(f"only {answered} of {count} answers were a 200")
+            raise RuntimeError(f"only {answered} of {count} answers were what they should be")
         return Run(count, seconds, self.cpu_s() - cpu, sorted(latencies), self.storage.writes - writes)
 
     def cpu_s(self) -> float:

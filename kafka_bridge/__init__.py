@@ -33,7 +33,8 @@ One line per module, lowest first; each imports only from lines above it (`tests
     events.log.{masking,making}     what may be kept of a request; from outcomes to entries
     events.log.{segments,register}  entries that were written together; a small document that is replaced
     events.log.{pending,shelf}      entries that wait; the segments of one writer
-    events.log.{writers,log,logs}   who writes; the log of one endpoint; those of all
+    events.log.{writers,pace}       who writes; work within the time that there is
+    events.log.{others,log,logs}    what other processes write; the log of one endpoint; those of all
     events.log.{query,document}     what a look asks for and gets; the same as JSON
     events.log.{replaying,feed}     the record that an entry tells of; entries as they are made
     events.log.reader               how the log is read
@@ -74,6 +75,7 @@ One line per module, lowest first; each imports only from lines above it (`tests
     ingress.trial                   an event of the bridge's own, to try a source with
     broker.{loops,greenlets,trust}  greenlets or threads; whose certificates are trusted
     tooling.sse.network             sockets that lead only where somebody has looked
+    tooling.sse.names               host names looked up, a bounded number at once
     tooling.sse.connection          one connection to a stream
     tooling.sse.listening           one call of listen_sse
     broker.kafka                    the ports on confluent_kafka
@@ -119,15 +121,21 @@ One line per module, lowest first; each imports only from lines above it (`tests
     dify.{meter,metrics}            counts outcomes and runs; the numbers in Prometheus' words
     dify.tools                      the tools by name, and their error boundary
     dify.{runs,recorder}            runs while a request is open; feeds the event log
+    dify.{course,places}            when a resident consumer goes on; which of many may be at work
+    dify.shared                     what all parts share
     dify.{consumers,events}         the endpoints' members of groups; looks at the event log
+    dify.{visits,hosting}           calls of the plugin to itself; whether the runtime can host that
+    dify.{loopback,resident}        how it calls itself; the loop that opens an endpoint's windows
+    dify.residents                  whose resident consumers there are
     dify.{letters,deadletters}      dead letters of an endpoint; their handlers
     dify.{consume,afterrun}         one window, or records that are brought; runs within a sender's request
-    dify.{consumer,resend,stream}   looks at a member; sends events again; events as they are made
+    dify.{consumer,resend,stream}   looks at consumers; sends events again; events as they are made
     dify.{replay,measures}          what is asked to be sent again; the numbers of one endpoint
     dify.{webhooks,health}          deliveries; readiness
     dify.{signin,trial,dashboard}   the API token for a cookie; test events; the pages
     dify.routes                     the table of paths
     dify.http                       the platform's request and answer; the error boundary
+    dify.{management,toolbox}       all that is no webhook, and the tools: loaded when they are needed
     dify.app                        the composition root
 """
 

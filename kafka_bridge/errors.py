@@ -56,8 +56,6 @@ class Cause(StrEnum):
 _RETRY_AFTER_S: Final = MappingProxyType(
     {Cause.QUEUE_FULL: 1, Cause.CONNECTION_REFUSED: 2, Cause.NOT_ACKNOWLEDGED: 2, Cause.PUBLISHING_DISABLED: 60}
 )
-
-
 # An operator mends a few things at a time; an answer's line above 5 MiB would be the end of the process.
 MAX_TOLD: Final = 10
 

@@ -5,13 +5,17 @@ import logging
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from types import MappingProxyType
+from types import MappingProxyType, SimpleNamespace
+from typing import Any
 
 from kafka_bridge.broker.loops import ThreadLoop
 from kafka_bridge.broker.pump import State
 from kafka_bridge.clock import Clock
 from kafka_bridge.dify.events import Events
+from kafka_bridge.dify.hosting import Hosting
 from kafka_bridge.dify.recorder import EventRecorder
+from kafka_bridge.dify.residents import Residents
+from kafka_bridge.dify.visits import Visits
 from kafka_bridge.errors import BridgeError
 from kafka_bridge.events.log.logs import EventLogs
 from kafka_bridge.events.log.reader import Cache, Reader
@@ -88,6 +92,13 @@ def event_log(clock: Clock) -> tuple[EventRecorder, Events]:
     names = iter(f"{number:08x}" for number in range(1 << 20))
     recorder = EventRecorder(EventLogs(clock, lambda: next(names)), loop=ThreadLoop(), clock=clock)
     return recorder, Events(recorder, Reader(Cache(), clock))
+
+
+def residents(hosting: Hosting | None = None) -> Residents:
+    """No resident consumers, as the runtime cannot host any."""
+    nobody: Any = SimpleNamespace(leave=lambda _endpoint: None)
+    hosting = hosting or Hosting(obstacle="there is no daemon")
+    return Residents(nobody, Visits(), hosting, loop=ThreadLoop(), clock=clock_at(NOW), random=lambda: 0.5)
 
 
 class NoWaiter:

@@ -14,7 +14,7 @@ import yaml
 
 import kafka_bridge
 from kafka_bridge.settings.table import CREDENTIALS, SETTINGS, Kind
-from kafka_bridge.tooling import consume, publish, topics, wait
+from kafka_bridge.tooling import consume, listen_sse, publish, topics, wait
 from kafka_bridge.tooling.overrides import OVERRIDES
 
 REPOSITORY = Path(__file__).resolve().parent.parent
@@ -67,6 +67,7 @@ OUTPUTS = {
     "wait_for_event": wait.OUTPUTS,
     "list_topics": topics.LISTED,
     "create_topic": topics.CREATED,
+    "listen_sse": listen_sse.OUTPUTS,
 }
 
 
@@ -385,7 +386,7 @@ def test_a_parameter_is_described_for_people_and_for_models(name, parameter):
 def test_a_model_chooses_neither_where_it_connects_nor_with_what():
     by_model = {parameter["name"] for _, parameter in PARAMETERS if parameter["form"] == "llm"}
 
-    assert by_model & CREDENTIALS.keys() == set()
+    assert by_model & {*CREDENTIALS, "url", "auth_type", "auth_token", "forward_topic"} == set()
 
 
 def test_publish_overrides_exactly_what_the_rules_know():
@@ -405,6 +406,7 @@ def test_the_same_parameter_has_the_same_name_for_people_everywhere():
 def test_the_outputs_of_a_node_are_those_that_the_tool_sets(name, outputs):
     declared = TOOLS[name]["output_schema"]["properties"]
 
+    assert OUTPUTS.keys() == TOOLS.keys()
     assert list(declared) == list(outputs)
     # Those that every tool's node has.
     assert not {"text", "json", "files"} & declared.keys()

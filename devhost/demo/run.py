@@ -12,10 +12,11 @@ from typing import Final
 import orjson
 from rich.console import Console
 
-from devhost.demo import workflow
+from devhost.demo import resident, workflow
 from devhost.demo.checks import Checks
 from devhost.demo.dashboard import Dashboard
 from devhost.demo.records import SHORT_FETCH
+from devhost.demo.resident import Clock, Resident
 from devhost.demo.webhooks import Webhooks, deliveries
 from devhost.demo.workflow import Workflow, triage
 from devhost.host import BackgroundHost
@@ -66,14 +67,21 @@ def running_demo(console: Console, *, port: int, bootstrap: str) -> Iterator[Run
         "source_secrets": orjson.dumps(keys).decode(),
         "api_token": (token := secrets.token_urlsafe(24)),
     }
+    clock = Clock()
     console.print("Starting a broker, the plugin's process and the local host …")
-    with BackgroundHost(endpoints={HOOK: settings}, apps={"triage": triage}, port=port, bootstrap=bootstrap) as host:
+    with BackgroundHost(
+        endpoints={HOOK: settings, resident.HOOK: resident.settings(token)},
+        apps={"triage": triage, resident.APP: clock},
+        port=port,
+        bootstrap=bootstrap,
+    ) as host:
         checks = Checks(console)
         webhooks = Webhooks(console, checks, url=host.url(HOOK), bootstrap=host.bootstrap, keys=keys)
         webhooks.run()
         Workflow(
             console, checks, url=host.url(HOOK), bootstrap=host.bootstrap, token=token, secret=keys[workflow.SOURCE]
         ).run()
+        Resident(console, checks, url=host.url(resident.HOOK), token=token, clock=clock).run()
         Dashboard(console, checks, url=host.url(HOOK), token=token, events=webhooks.sent).run()
         yield Running(host, checks, keys, token)
 

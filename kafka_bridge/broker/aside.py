@@ -61,15 +61,19 @@ class Aside[Result]:
         self._loop.post(self._done.wake)
 
 
-def on_loop(loop: Loop, tasks: Sequence[Task], *, meanwhile: Task) -> None:
-    """Run tasks that wait as callers do, all at once; for a thread, which does `meanwhile` until all have ended."""
+def on_loop(loop: Loop, tasks: Sequence[Task], *, meanwhile: Task) -> BridgeError | None:
+    """Run tasks that wait as callers do, all at once; for a thread, which does `meanwhile` until all have ended.
+
+    Gives the first defect, if one of them had one.
+    """
     ended: list[None] = []
+    defects: list[BridgeError] = []
 
     def run(task: Task) -> None:
         try:
             task()
         except Exception as error:  # noqa: BLE001 - the others have to be waited for
-            _defect(error, loop)
+            defects.append(_defect(error, loop))
         finally:
             ended.append(None)
 
@@ -81,6 +85,7 @@ def on_loop(loop: Loop, tasks: Sequence[Task], *, meanwhile: Task) -> None:
     while len(ended) < len(tasks):
         loop.rest(LOOK_S)
         meanwhile()
+    return defects[0] if defects else None
 
 
 def _defect(error: Exception, loop: Loop) -> BridgeError:

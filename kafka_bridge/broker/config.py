@@ -26,6 +26,8 @@ QUEUE_RECORDS: Final = 50_000
 # Many tools may read at once, each for a moment.
 READER_KBYTES: Final = 2048
 READER_RECORDS: Final = 200
+# Of all partitions at once; a record that is larger comes all the same.
+READER_FETCH_BYTES: Final = 4 * 1024 * 1024
 # The library wants a name all the same. Nobody joins or commits under it, so no broker ever hears of a group.
 NO_GROUP: Final = "kafka-bridge-reader"
 
@@ -231,7 +233,12 @@ def consumer_properties(cluster: Cluster, *, ca_file: str, group_id: str, member
 def reader_properties(cluster: Cluster, *, ca_file: str, group_id: str) -> Properties:
     """For one call of a tool that reads: a group it is a member of, or none, and little memory."""
     properties = consumer_properties(cluster, ca_file=ca_file, group_id=group_id or NO_GROUP)
-    return {**properties, "queued.max.messages.kbytes": READER_KBYTES, "queued.min.messages": READER_RECORDS}
+    return {
+        **properties,
+        "queued.max.messages.kbytes": READER_KBYTES,
+        "queued.min.messages": READER_RECORDS,
+        "fetch.max.bytes": READER_FETCH_BYTES,
+    }
 
 
 def admin_properties(cluster: Cluster, *, ca_file: str) -> Properties:

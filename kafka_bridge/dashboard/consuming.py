@@ -11,6 +11,9 @@ from kafka_bridge.events.log.query import Row
 MAX_PARTITIONS: Final = 500
 MAX_BLOCKED: Final = 50
 LATEST: Final = 5
+MAY_START: Final = ("stopped", "off", "failing")
+MAY_STOP: Final = ("running", "starting", "failing", "waiting", "queued")
+INSTEAD: Final = ("instead_cron", "instead_schedule", "instead_worker")
 
 type State = Mapping[str, Any]
 """What the consumer tells of itself; a key that is missing is not known."""
@@ -25,10 +28,22 @@ class Partition(NamedTuple):
     lag: str
 
 
+class ResidentView(NamedTuple):
+    """The consumer that needs no calls. `instead`: what there is where it cannot be."""
+
+    state: Badge
+    reason: str
+    facts: Sequence[tuple[str, str]]
+    instead: Sequence[str]
+    may_start: bool
+    may_stop: bool
+
+
 class ConsumerView(NamedTuple):
     """All of it. `facts` are labels and values."""
 
     state: Badge
+    resident: ResidentView
     facts: Sequence[tuple[str, str]]
     trouble: str
     circuit: str
@@ -54,7 +69,6 @@ def consumer_view(state: State, words: Words) -> ConsumerView:
     assigned = state.get("assigned") or ()
     blocked = state.get("blocked") or {}
     told = (
-        ("resident", words.get(str(state.get("resident"))) or _text(state.get("resident"))),
         ("group", _text(state.get("group_id"))),
         ("topics", _text(", ".join(map(str, state.get("topics") or ())))),
         ("lag", _text(state.get("lag"))),
@@ -65,6 +79,7 @@ def consumer_view(state: State, words: Words) -> ConsumerView:
     )
     return ConsumerView(
         state=badge(str(state.get("state") or "unknown"), words),
+        resident=_resident(state.get("resident") or {}, words),
         facts=[(words[key], value) for key, value in told if value],
         trouble=_text(state.get("trouble")),
         circuit=_text(state.get("circuit")),
@@ -72,6 +87,23 @@ def consumer_view(state: State, words: Words) -> ConsumerView:
         assigned=[_partition(each) for each in assigned[:MAX_PARTITIONS]],
         more=max(0, len(assigned) - MAX_PARTITIONS) + int(state.get("more_assigned") or 0),
         blocked=[(_text(name), _text(why)) for name, why in list(blocked.items())[:MAX_BLOCKED]],
+    )
+
+
+def _resident(told: State, words: Words) -> ResidentView:
+    state = str(told.get("state") or "disabled")
+    facts = (
+        ("resident_windows", _text(told.get("windows"))),
+        ("resident_failures", _text(told.get("failures") or None)),
+        ("resident_next_try", _text(told.get("next_try_s"))),
+    )
+    return ResidentView(
+        state=badge(state, words),
+        reason=_text(told.get("reason")),
+        facts=[(words[key], value) for key, value in facts if value],
+        instead=[words[key] for key in INSTEAD] if told.get("alternatives") else [],
+        may_start=state in MAY_START,
+        may_stop=state in MAY_STOP,
     )
 
 

@@ -29,8 +29,10 @@ CALM: Final = "calm"
 _TONES: Final[Mapping[str, str]] = MappingProxyType(
     {
         **dict.fromkeys(("accepted", "succeeded", "healthy", "ok", "verified", "running", "closed"), GOOD),
-        **dict.fromkeys(("rejected", "failed", "dead-lettered", "refused", "misconfigured", "unhealthy", "open"), BAD),
-        **dict.fromkeys(("unknown", "unavailable", "degraded", "unchecked"), WARN),
+        **dict.fromkeys(
+            ("rejected", "failed", "dead-lettered", "refused", "misconfigured", "unhealthy", "open", "failing"), BAD
+        ),
+        **dict.fromkeys(("unknown", "unavailable", "degraded", "unchecked", "queued", "stopped"), WARN),
     }
 )
 

@@ -41,5 +41,10 @@ STATES: Final[Mapping[str, Text]] = MappingProxyType(
         "joined": ("joined", "已加入消费者组"),
         "running": ("running", "运行中"),
         "disabled": ("disabled", "已停用"),
+        "starting": ("starting", "正在启动"),
+        "failing": ("failing", "出错"),
+        "stopped": ("stopped", "已停止"),
+        "queued": ("waits for its turn", "排队中"),
+        "off": ("off", "未运行"),
     }
 )

@@ -171,6 +171,24 @@ TEXTS: Final[Mapping[str, Text]] = MappingProxyType(
         # The consumer.
         "state": ("State", "状态"),
         "resident": ("Resident consumer", "常驻消费者"),
+        "resident_windows": ("Windows", "窗口数"),
+        "resident_failures": ("Failures in a row", "连续失败次数"),
+        "resident_next_try": ("Next try in seconds", "距下次尝试（秒）"),
+        "resident_start": ("Start", "启动"),
+        "resident_stop": ("Stop", "停止"),
+        "resident_instead": ("What can be done instead:", "可以改用："),
+        "instead_cron": (
+            "Call POST /consume from cron, with the API token.",
+            "由 cron 携带 API 令牌调用 POST /consume。",
+        ),
+        "instead_schedule": (
+            "Call it from a Dify workflow: a Schedule trigger and an HTTP request node.",
+            "在 Dify 工作流中调用：定时触发器加 HTTP 请求节点。",
+        ),
+        "instead_worker": (
+            "Run the stand-alone worker outside Dify: python -m kafka_bridge.worker",
+            "在 Dify 之外运行独立 worker：python -m kafka_bridge.worker",
+        ),
         "group": ("Consumer group", "消费者组"),
         "topics": ("Topics", "主题"),
         "lag": ("Lag", "积压"),

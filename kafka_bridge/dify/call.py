@@ -16,6 +16,8 @@ from kafka_bridge.settings.table import SETTINGS
 SAFE: Final = ("GET", "HEAD")
 FORM: Final = "application/x-www-form-urlencoded"
 MAX_FIELDS: Final = 100
+# Anybody may send a form, and a large one would keep everybody else waiting.
+MAX_FORM_BYTES: Final = 64 * 1024
 
 
 class Call(NamedTuple):
@@ -56,11 +58,12 @@ class Call(NamedTuple):
 
     @property
     def form(self) -> Mapping[str, str]:
-        """The fields of a form; of one that comes twice the last. Empty where the body is no form."""
-        if not self.inbound.header("content-type").startswith(FORM):
+        """The fields of a form; of one that comes twice the last. Empty where the body is none, or larger than ours."""
+        body = self.inbound.body
+        if len(body) > MAX_FORM_BYTES or not self.inbound.header("content-type").startswith(FORM):
             return {}
         try:
-            return dict(parse_qsl(self.inbound.body.decode(), keep_blank_values=True, max_num_fields=MAX_FIELDS))
+            return dict(parse_qsl(body.decode(), keep_blank_values=True, max_num_fields=MAX_FIELDS))
         except ValueError:
             return {}
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
+from functools import partial
 from http import HTTPStatus
 from types import MappingProxyType
 from typing import Final, NamedTuple
@@ -12,10 +13,12 @@ from kafka_bridge.clock import Clock
 from kafka_bridge.dify.call import Call
 from kafka_bridge.dify.consumers import Consumers
 from kafka_bridge.dify.runs import Runs
+from kafka_bridge.dify.visits import HEADER, Visits
 from kafka_bridge.dispatch.ended import Ended, Ending
 from kafka_bridge.dispatch.payload import read
 from kafka_bridge.dispatch.pushed import records_of
-from kafka_bridge.dispatch.window import Report
+from kafka_bridge.dispatch.task import Task
+from kafka_bridge.dispatch.window import Report, Window
 from kafka_bridge.documents import json_text
 from kafka_bridge.errors import Malformed, TooLarge, Unverified
 from kafka_bridge.http import PROBLEM_JSON, Outbound, json_reply
@@ -28,6 +31,8 @@ MAX_SECONDS: Final = 300.0
 DEFAULT_SECONDS: Final = 20.0
 # Who brings records waits for a free slot as long as one run may take.
 START_S: Final = 240.0
+# Of whether the plugin itself still waits it need not be asked every other second, where nothing runs.
+VISIT_REST_S: Final = 30.0
 # A longer answer would not be given (`http.MAX_ANSWER_BYTES`), and whoever does not get one brings the records again.
 MAX_TOLD_BYTES: Final = 900_000
 # What is said of a record besides its id, outputs and error.
@@ -45,26 +50,37 @@ class Asked(NamedTuple):
 class Consume:
     """The handlers."""
 
-    def __init__(self, consumers: Consumers, runs: Runs, clock: Clock) -> None:
+    def __init__(self, consumers: Consumers, runs: Runs, visits: Visits, clock: Clock) -> None:
         self._consumers = consumers
         self._runs = runs
+        self._visits = visits
         self._clock = clock
 
     def consume(self, call: Call) -> Outbound:
         """Pull: run what the group has not done yet, and say what became of it."""
-        call.authorize()
+        visit = self._visits.admit(call.endpoint, call.inbound.header(HEADER))
+        if visit is None:
+            call.authorize()
         asked = asked_of(call.inbound.body)
         plan = call.hook.consumption(topics=True)
         dispatcher = self._consumers.lease(call.endpoint, plan, call.hook.settings.consume, call.hook.target())
         until = self._clock.monotonic() + asked.max_seconds
-        with self._runs.attended(call, on_gone=dispatcher.close) as caller:
-            report = dispatcher.run(
-                lambda task: self._runs.run(call, caller, plan, read(task.consumed), until=until),
-                max_records=asked.max_records,
-                max_s=asked.max_seconds,
-                patient=asked.wait,
-            )
-        return json_reply(told(report))
+
+        def run(task: Task) -> Ended:
+            ended = self._runs.run(call, caller, plan, read(task.consumed), until=until)
+            if ended.ending is Ending.NOT_STARTED:
+                # Its time is over. Another record would fare no better, and whoever asks again and again without
+                # ever waiting lets nobody else do anything, the end of the window included.
+                close()
+            return ended
+
+        window = Window(run, left=asked.max_records, patient=asked.wait)
+        close = partial(dispatcher.close, window)
+        if visit is not None:
+            window.on_over = visit.end
+            visit.opened(close)
+        with self._runs.attended(call, on_gone=close, rest_s=VISIT_REST_S if visit else 0.0) as caller:
+            return json_reply(told(dispatcher.serve(window, max_s=asked.max_seconds)))
 
     def dispatch(self, call: Call) -> Outbound:
         """Push: run the records in the body, and answer when all runs have ended. The caller keeps its offsets."""

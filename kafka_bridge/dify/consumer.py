@@ -1,11 +1,17 @@
-"""`GET /consumer`: what the endpoint's member of its group does. Whoever looks joins nothing by that."""
+"""`/consumer`: what the endpoint's member of its group does, and its resident consumer; that one's `start` and `stop`.
+
+Whoever looks joins nothing by that.
+"""
 
 from collections import Counter
 from collections.abc import Mapping
+from http import HTTPStatus
+from types import MappingProxyType
 from typing import Final
 
 from kafka_bridge.dify.call import Call
 from kafka_bridge.dify.consumers import Consumers
+from kafka_bridge.dify.residents import FAILING, QUEUED, UNAVAILABLE, Residents
 from kafka_bridge.dispatch.desk import Inquiry
 from kafka_bridge.dispatch.ended import Ending
 from kafka_bridge.dispatch.worker import Dispatcher
@@ -18,21 +24,48 @@ NOT_CONFIGURED: Final = "not configured"
 IDLE: Final = "idle"
 JOINED: Final = "joined"
 RUNNING: Final = "running"
-# The member answers between two polls, of a tenth of a second; the brokers may take longer.
+# The member answers between two polls, of half a second at the most; the brokers may take longer.
 LAG_S: Final = 1.5
 # Of partitions and of topics, in an answer; the sums are of all.
 MAX_TOLD: Final = 500
+# Why is told to whoever has the token.
+_OF_RESIDENT: Final = MappingProxyType(
+    {
+        UNAVAILABLE: "this runtime cannot host a resident consumer",
+        FAILING: "the resident consumer is failing",
+        QUEUED: "the resident consumer waits for its turn",
+    }
+)
 
 
 class ConsumerState:
-    """The handler, and the looks at the consumer that others share."""
+    """The handlers, and the looks at the consumer that others share."""
 
-    def __init__(self, consumers: Consumers) -> None:
+    def __init__(self, consumers: Consumers, residents: Residents) -> None:
         self._consumers = consumers
+        self._residents = residents
 
     def show(self, call: Call) -> Outbound:
         """The state as JSON."""
         call.authorize()
+        return json_reply(self.state(call))
+
+    def start(self, call: Call) -> Outbound:
+        """Start the resident consumer. Raises SettingsInvalid."""
+        call.authorize()
+        self._residents.start(call)
+        return self._answer(call)
+
+    def stop(self, call: Call) -> Outbound:
+        """Stop it."""
+        call.authorize()
+        self._residents.stop(call)
+        return self._answer(call)
+
+    def _answer(self, call: Call) -> Outbound:
+        if "csrf" in call.form:
+            # A form of ours: back to its page.
+            return Outbound(HTTPStatus.SEE_OTHER, headers=(("Location", "../?view=consumer"),))
         return json_reply(self.state(call))
 
     def state(self, call: Call) -> dict[str, object]:
@@ -41,7 +74,7 @@ class ConsumerState:
         dispatcher = None if problems else self._consumers.find(call.endpoint)
         document: dict[str, object] = {
             "state": NOT_CONFIGURED if problems else _state_of(dispatcher),
-            "resident": "not built" if settings.resident else "disabled",
+            "resident": self._residents.told(call),
             "group_id": settings.group_id,
             "topics": settings.topics,
             "assigned": [],
@@ -65,7 +98,10 @@ class ConsumerState:
         if self._problems(call):
             return SETTINGS_INVALID
         dispatcher = self._consumers.find(call.endpoint)
-        return OK if dispatcher is None else _trouble_of(dispatcher)
+        trouble = OK if dispatcher is None else _trouble_of(dispatcher)
+        if trouble != OK:
+            return trouble
+        return _OF_RESIDENT.get(self._residents.state(call)[0], OK)
 
     def lags(self, call: Call) -> Mapping[str, int]:
         """The lag per topic, of the partitions of this process; waits for it, `LAG_S` at the most."""

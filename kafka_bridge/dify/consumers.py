@@ -71,6 +71,13 @@ class Consumers:
         self._dispatchers[endpoint] = identity, dispatcher
         return dispatcher
 
+    def leave(self, endpoint: str) -> None:
+        """Leave the group now, unless somebody has a window open."""
+        found = self._dispatchers.get(endpoint)
+        if found is not None and not found[1].is_open:
+            found[1].stop()
+            del self._dispatchers[endpoint]
+
     def find(self, endpoint: str) -> Dispatcher | None:
         """The endpoint's dispatcher, if there is one that is in its group, or will be."""
         found = self._dispatchers.get(endpoint)

@@ -39,6 +39,8 @@ logger = logging.getLogger(__name__)
 
 PER_PAGE: Final = 50
 MAX_FIELDS: Final = 50
+# Up to the dashboard, from a path that may be of any length.
+MAX_STEPS: Final = 16
 # What has been done to the event that is shown.
 DONE: Final = ("replayed", "run")
 # Whom these answer reads JSON, whatever it says that it accepts.
@@ -216,7 +218,7 @@ class Dashboard:
     def _problem(self, call: Call, answer: Outbound) -> Outbound:
         """A problem document as a page."""
         inbound, told = call.inbound, orjson.loads(answer.body)
-        root = "../" * (inbound.path.count("/") - 1) or "./"
+        root = "../" * min(inbound.path.count("/") - 1, MAX_STEPS) or "./"
         return self._pages.draw(
             "problem",
             Frame(language_of(inbound.header("accept-language")), root=root),
@@ -230,7 +232,9 @@ class Dashboard:
 
 def is_browser(inbound: Inbound) -> bool:
     """Whether a person reads the answer: a browser asks for a page, and not on a path for machines."""
-    return "text/html" in inbound.header("accept") and not inbound.path.startswith(MACHINES)
+    if "text/html" not in inbound.header("accept"):
+        return False
+    return not any(inbound.path == path or inbound.path.startswith(f"{path}/") for path in MACHINES)
 
 
 def _asked(query: str) -> Mapping[str, str]:

@@ -76,10 +76,11 @@ class DeadLetters:
         """Send back what is asked for, and say what has become of it: to a browser's form by the page that follows."""
         call.authorize()
         order, max_s = asked_of(call)
-        lines = list[Line]()
+        lines = list[Mapping[str, object]]()
 
         def tell(more: Sequence[Line]) -> None:
-            lines.extend(more[: MOST_TOLD - len(lines)])
+            # Not the lines themselves: each has its letter, with a value of some megabytes perhaps.
+            lines.extend(_line(line) for line in more[: MOST_TOLD - len(lines)])
 
         told = self._letters.send_back(call, order, max_s=max_s, tell=tell)
         answer = _answer(told, lines)
@@ -130,11 +131,11 @@ def _listed(page: Page, topics: Sequence[str]) -> Mapping[str, object]:
     return {"dead_letters": rows, "next": cursor_of(page.next) if page.next else None, "topics": list(topics)}
 
 
-def _answer(told: Told, lines: Sequence[Line]) -> Outbound:
+def _answer(told: Told, lines: Sequence[Mapping[str, object]]) -> Outbound:
     """The counts, and what became of single letters: 200 if nothing has failed."""
     body = {**told.counts, "next": cursor_of(told.next) if told.next else None}
     # A run's id is Dify's text, and may be no UTF-8.
-    told_lines = [orjson.Fragment((json_text(_line(line)) or "null").encode("utf-8", "replace")) for line in lines]
+    told_lines = [orjson.Fragment((json_text(line) or "null").encode("utf-8", "replace")) for line in lines]
     body["records"] = told_lines
     if told.matched > len(told_lines):
         body["left_out"] = told.matched - len(told_lines)

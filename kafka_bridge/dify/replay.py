@@ -113,7 +113,8 @@ def asked_of(fields: Mapping[str, str], names: frozenset[str]) -> Asked:
         raise Malformed("to must be kafka or workflow.")
     if dry_run not in {"true", "false"}:
         raise Malformed("dry_run must be true or false.")
-    if limit and not (limit.isascii() and limit.isdigit() and 1 <= int(limit[:9]) <= MAX_LIMIT):
+    short = len(limit) <= len(str(MAX_LIMIT))
+    if limit and not (short and limit.isascii() and limit.isdigit() and 1 <= int(limit) <= MAX_LIMIT):
         raise Malformed(f"limit must be a whole number from 1 to {MAX_LIMIT}.")
     return Asked(
         Target(to), filter_of(fields), cursor_of(fields), int(limit or DEFAULT_LIMIT), dry_run=dry_run == "true"

@@ -23,15 +23,9 @@ from kafka_bridge.dify.stream import Stream
 from kafka_bridge.dify.trial import Trial
 from kafka_bridge.dify.webhooks import Webhooks
 from kafka_bridge.errors import MethodNotAllowed, NotFound
-from kafka_bridge.http import Answer, Outbound
+from kafka_bridge.http import Answer
 
 type Methods = Mapping[str, Handler]
-
-# Paths for people and scripts: they ask for the token before anything else, also before saying what is not there.
-MANAGEMENT = (
-    ("/consumer/start", ("POST",)),
-    ("/consumer/stop", ("POST",)),
-)
 
 
 class Routes:
@@ -76,7 +70,8 @@ class Routes:
         rules.append(_rule("/stream", {"GET": stream.show}))
         rules.append(_rule("/metrics", {"GET": measures.show}))
         rules.append(_rule("/consumer", {"GET": consumer.show}))
-        rules += [_rule(path, dict.fromkeys(methods, not_built)) for path, methods in MANAGEMENT]
+        rules.append(_rule("/consumer/start", {"POST": consumer.start}))
+        rules.append(_rule("/consumer/stop", {"POST": consumer.stop}))
         self._map = Map([rule for group in rules for rule in group], strict_slashes=False, merge_slashes=False).bind("")
 
     def dispatch(self, call: Call) -> Answer:
@@ -88,12 +83,6 @@ class Routes:
         except werkzeug.exceptions.HTTPException as error:
             raise NotFound from error
         return handler(call._replace(name=values.get("name", "")))  # type: ignore[no-any-return]
-
-
-def not_built(call: Call) -> Outbound:
-    """A management path of the contract that this version does not have."""
-    call.authorize()
-    raise NotFound
 
 
 def _rule(path: str, methods: Methods) -> list[Rule]:

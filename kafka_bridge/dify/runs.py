@@ -51,10 +51,10 @@ class Runs:
         return self._running[endpoint]
 
     @contextmanager
-    def attended(self, call: Call, on_gone: Task = lambda: None) -> Iterator[Caller]:
-        """Whom the runs of this request are for; no run outlives its caller for long."""
-        caller = Caller(call.ask, self._loop, on_gone, on_look=partial(self._keep_up, call))
-        with caller.watched():
+    def attended(self, call: Call, on_gone: Task = lambda: None, *, rest_s: float = 0.0) -> Iterator[Caller]:
+        """Whom the runs of this request are for; no run outlives its caller for long. `rest_s` is that of `Caller`."""
+        caller = Caller(call.ask, self._loop, on_gone, on_look=partial(self._keep_up, call), rest_s=rest_s)
+        with self._slots.present(call.endpoint), caller.watched():
             yield caller
 
     def run(self, call: Call, caller: Caller, plan: Plan, payload: Payload, *, until: float) -> Ended:
@@ -70,7 +70,7 @@ class Runs:
         except Interrupted:
             return Ended(Ending.UNKNOWN, error="whoever asked for the run has gone, and the answer of Dify with it")
         finally:
-            self._slots.release()
+            self._slots.release(call.endpoint)
             self._running[call.endpoint] -= 1
             if not self._running[call.endpoint]:
                 del self._running[call.endpoint]

@@ -1,16 +1,15 @@
 """`/webhook` and `/webhook/<source>`: where senders deliver."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from http import HTTPStatus
 from typing import Final
 
 from kafka_bridge.broker.registry import ProducerRegistry
 from kafka_bridge.clock import Clock
-from kafka_bridge.dify.afterrun import AfterRun
 from kafka_bridge.dify.call import Call
 from kafka_bridge.dify.journal import Journal
 from kafka_bridge.errors import Cause, SettingsInvalid, Unavailable, Unverified
-from kafka_bridge.events.outcome import Recorder
+from kafka_bridge.events.outcome import Outcome, Recorder
 from kafka_bridge.events.record import Delivery, Record
 from kafka_bridge.http import Outbound, json_reply
 from kafka_bridge.ingress.dedupe import Dedupe
@@ -23,6 +22,9 @@ from kafka_bridge.settings.sources import DEFAULT_SOURCE
 # The delivery timeout is 8 s and expiry is scanned once a second: the report is there by then.
 ANSWER_WITHIN_S: Final = 9.0
 METHODS: Final = ("GET", "HEAD", "OPTIONS", "POST")
+
+type AfterRun = Callable[[Call, Outcome], Outbound]
+"""Runs the app for what was just written; gives the whole answer."""
 
 
 class Webhooks:
@@ -65,7 +67,7 @@ class Webhooks:
         outcome = receive(call.inbound, source, publisher=publisher, clock=self._clock, limit_bytes=limit_bytes)
         self._recorder.record(call.endpoint, outcome)
         if source.run and outcome.error is None:
-            return self._after_run.answer(call, outcome)
+            return self._after_run(call, outcome)
         return answer(outcome)
 
     def publisher(self, call: Call, cluster: Cluster) -> Publisher:

@@ -15,10 +15,11 @@ MOST: Final = 4
 
 
 class Flow(NamedTuple):
-    """Partitions to pause and to resume."""
+    """Partitions to pause and to resume. `idle`: nothing can become due by itself."""
 
     pause: tuple[TopicPartition, ...] = ()
     resume: tuple[TopicPartition, ...] = ()
+    idle: bool = False
 
 
 class _Latch:

@@ -25,6 +25,10 @@ logger = logging.getLogger(__name__)
 
 # How long a poll waits, so also how late a retry that is due starts; and how late what is paused resumes.
 POLL_S: Final = 0.1
+# The same where nothing has come or been due for so many polls: a record ends a poll at once, whatever its length, and
+# many consumers that only wait cost little. Who asks for the lag then waits a little longer.
+REST_S: Final = 0.5
+REST_AFTER: Final = 20
 PAUSED_POLL_S: Final = 0.01
 POLL_RECORDS: Final = 500
 # A pause makes the library drop what it has fetched, and fetch it again half a second later. So while the buffer is
@@ -74,6 +78,7 @@ class Member:
         self._full_since: float | None = None
         self._drained_by: float | None = None
         self._patience_s = REBUILD_S
+        self._quiet = 0
 
     def stop(self) -> None:
         """Leave the group, after what runs has ended or `DRAIN_S` are over."""
@@ -153,6 +158,7 @@ class Member:
             if inquiries or self._clock.monotonic() >= commit_at:
                 self._commit(consumer, self._loop.call(self._desk.committable))
                 commit_at = self._clock.monotonic() + COMMIT_S
+            self._quiet = 0 if records or inquiries or not flow.idle else self._quiet + 1
             if inquiries:
                 self._answer(inquiries, consumer)
             records = () if self._holds() else self._poll(consumer)
@@ -191,7 +197,8 @@ class Member:
     def _poll(self, consumer: Consumer) -> Sequence[Consumed]:
         try:
             self._steer(consumer)
-            records = consumer.poll(PAUSED_POLL_S if self._paused else POLL_S, limit=POLL_RECORDS)
+            wait_s = PAUSED_POLL_S if self._paused else REST_S if self._quiet > REST_AFTER else POLL_S
+            records = consumer.poll(wait_s, limit=POLL_RECORDS)
         except BridgeError as error:
             self._loop.call(partial(self._desk.troubled, error))
             self._loop.rest(TROUBLE_S)

@@ -153,7 +153,8 @@ class Told:
     """What has become of an order. `matched` is always the sum of the others.
 
     `remaining` are those that match and were not tried. `next` is where to go on; while it is not empty, there may be
-    more of them than were looked at. `error` is the first that stood in the way; `results` those of the runs.
+    more of them than were looked at. `error` is the first that stood in the way; `results` has the first run of each
+    ending, without its outputs: there may be very many.
     """
 
     dry_run: bool
@@ -191,8 +192,8 @@ class Told:
             self.failed += 1
             self.error = self.error or fate
             return Line(parcel.letter, FAILED, str(fate), fate)
-        if fate.ending is not Ending.NOT_STARTED:
-            self.results.append(fate)
+        if fate.ending not in {Ending.NOT_STARTED, *(known.ending for known in self.results)}:
+            self.results.append(fate._replace(outputs=None))
         match fate.ending:
             case Ending.DONE:
                 self.redriven += 1

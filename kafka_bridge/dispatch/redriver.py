@@ -190,6 +190,8 @@ class Redriver:
                 self._memory.keep()
             return
         try:
+            # What was read may have taken so long that somebody else is at it by now.
+            self._memory.keep()
             self._memory.check(
                 (one.letter.consumed.position, one.start, one.letter.consumed.next_offset) for one in parcels
             )
@@ -198,9 +200,18 @@ class Redriver:
                 self._leave(parcel.letter)
             raise
         fates, untold = deque[tuple[Parcel, Fate]](), list[Line]()
-        tasks = self._deliver.tasks(parcels, lambda parcel, fate: fates.append((parcel, fate)))
-        on_loop(self._loop, tasks, meanwhile=partial(self._settle, fates, untold))
+        under_way = {parcel.letter: parcel for parcel in parcels}
+
+        def settle(parcel: Parcel, fate: Fate) -> None:
+            del under_way[parcel.letter]
+            fates.append((parcel, fate))
+
+        tasks = self._deliver.tasks(parcels, settle)
+        defect = on_loop(self._loop, tasks, meanwhile=partial(self._settle, fates, untold))
         self._settle(fates, untold)
+        if defect is not None:
+            self._halt(defect)
+            untold += [self._leave(letter) for letter in under_way]
         try:
             self._memory.keep()
         finally:

@@ -13,8 +13,8 @@ from kafka_bridge.dispatch.redrive import destination
 from kafka_bridge.dispatch.task import Reason
 from kafka_bridge.errors import Unroutable
 from kafka_bridge.events.envelope import rfc3339
-from kafka_bridge.events.log.making import MIN_PART_CHARS
-from kafka_bridge.events.log.masking import MASK, Keeping, Notes
+from kafka_bridge.events.log.making import clean, searchable
+from kafka_bridge.events.log.masking import Keeping, Notes
 from kafka_bridge.events.record import TopicPartition
 
 VALUE_CHARS: Final = 2048
@@ -112,14 +112,21 @@ def shown(letter: Letter, plan: Plan, keeping: Keeping, *, group: str = "", redr
     body = keeping.body(record.value or b"", payload.header("content-type") or "", secrets)
     reason, error = _reason(letter.error)
 
+    headers = list(islice(payload.headers.items(), HEADERS))
+    texts = (error, letter.event_id, payload.event_type or "", payload.key or "", *(text for _, text in headers))
+    masked = searchable(body.masked, texts)
+
     def told(text: str, most: int = TEXT_CHARS) -> str:
-        return _clean(text, secrets, body.masked)[:most]
+        return clean(text, secrets, masked)[:most]
+
+    def ours(text: str) -> str:
+        return clean(text, secrets, ())[:TEXT_CHARS]
 
     return Shown(
         at=letter.consumed.position,
         offset=letter.consumed.offset,
         time=(record.timestamp_ms or 0) / 1000,
-        origin=told(origin),
+        origin=ours(origin),
         place=letter.place,
         event_id=told(letter.event_id),
         event_type=told(payload.event_type or ""),
@@ -129,16 +136,16 @@ def shown(letter: Letter, plan: Plan, keeping: Keeping, *, group: str = "", redr
         encoding=body.encoding,
         value_bytes=body.size_bytes,
         note=body.note or (Notes.CUT if len(body.text) > VALUE_CHARS else ""),
-        headers={told(name): told(text) for name, text in islice(payload.headers.items(), HEADERS)},
+        headers={ours(name): told(text) for name, text in headers},
         reason=reason,
         error=told(error, ERROR_CHARS),
-        kind=told(letter.kind),
+        kind=ours(letter.kind),
         attempts=letter.attempts,
         redrives=letter.redrives,
-        first_failure=told(letter.first_failure),
-        last_failure=told(letter.last_failure),
-        run_id=told(letter.run_id),
-        group=told(letter.group),
+        first_failure=ours(letter.first_failure),
+        last_failure=ours(letter.last_failure),
+        run_id=ours(letter.run_id),
+        group=ours(letter.group),
         why_not=why_not,
         redriven=redriven,
     )
@@ -150,11 +157,3 @@ def _reason(text: str) -> tuple[str, str]:
         if text == reason.value or text.startswith(f"{reason.value}: "):
             return reason.value, text[len(reason.value) + 2 :]
     return "", text
-
-
-def _clean(text: str, secrets: Sequence[str], masked: Sequence[str]) -> str:
-    """A text of the sender's without what must not be seen."""
-    for secret in secrets:
-        text = text.replace(secret, MASK)
-    hidden = any(value == text or (len(value) >= MIN_PART_CHARS and value in text) for value in masked)
-    return MASK if hidden else text

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 
 from kafka_bridge.dispatch.ended import Ended, Ending
+from kafka_bridge.dispatch.engine import Engine
 from kafka_bridge.dispatch.task import Task
 from kafka_bridge.events.record import TopicPartition
 
@@ -42,12 +43,15 @@ class Counts:
 class Window:
     """An open one. `left` is how many more records may be started, None: any number.
 
-    `patient`: nothing to consume is no reason to end; what comes meanwhile is run at once.
+    `patient`: nothing to consume is no reason to end; what comes meanwhile is run at once. `on_over` is called when
+    nothing more is started in it: while its last runs end another one may be open. `wake`: its driver is to look again.
     """
 
     runner: Runner
     left: int | None = None
     patient: bool = False
+    on_over: Callable[[], None] = lambda: None
+    wake: Callable[[], None] = lambda: None
     counts: Counts = field(default_factory=Counts)
     tasks: set[Task] = field(default_factory=set)
     """Started in this window, and not done yet."""
@@ -102,3 +106,22 @@ class Report:
     lag: int | None
     reason: str = ""
     blocked: Mapping[TopicPartition, str] = field(default_factory=dict)
+
+
+def end_of(window: Window, engine: Engine, *, at_end: bool, hopeless: bool) -> EndedBy | None:
+    """Why a window comes to its end now, if it does.
+
+    `at_end`: everything that lies in the partitions was read; `hopeless`: nothing can be, and waiting is of no use.
+    """
+    if window.left == 0 and not window.tasks:
+        return EndedBy.MAX_RECORDS
+    if window.patient:
+        return None
+    if engine.circuit is not None and engine.circuit.ending is Ending.MISCONFIGURED and not window.running:
+        # A person has to act; an outage may be over within the window.
+        return EndedBy.PAUSED
+    if at_end and engine.idle:
+        return EndedBy.CAUGHT_UP
+    if hopeless and (engine.idle or not engine.assigned):
+        return EndedBy.PAUSED
+    return None

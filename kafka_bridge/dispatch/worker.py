@@ -1,7 +1,8 @@
 """Carries out what the engine decides: reads through a member of the group, runs records, writes, commits.
 
-A driver opens a `Window` with a runner. While one is open records are started; between windows the member stays in its
-group and what it has read waits, bounded. All state is the loop's (`broker.loops`): whoever touches it holds its lock.
+A driver opens a `Window` with a runner. While one is open records are started; one at a time, but what runs in one that
+is over keeps nobody from opening the next. Between windows the member stays in its group and what it has read waits,
+bounded. All state is the loop's (`broker.loops`): whoever touches it holds its lock.
 Who has run a record takes the next one itself: handing over to another thread costs more than what is decided here.
 """
 
@@ -21,7 +22,7 @@ from kafka_bridge.dispatch.news import Listener, News
 from kafka_bridge.dispatch.plan import Plan
 from kafka_bridge.dispatch.task import Task, Writing
 from kafka_bridge.dispatch.trouble import Trouble
-from kafka_bridge.dispatch.window import EndedBy, Report, Runner, Window
+from kafka_bridge.dispatch.window import EndedBy, Report, Runner, Window, end_of
 from kafka_bridge.dispatch.writer import Send, Writer
 from kafka_bridge.errors import BridgeError, Busy, Refused, Unavailable, Unreadable
 from kafka_bridge.events.record import Consumed, TopicPartition
@@ -54,7 +55,7 @@ class Dispatcher:
         self.member = Member(make_consumer, topics=plan.topics, start=plan.start, desk=self, loop=loop, clock=clock)
         self._news = News(plan.name, loop)
         self._window: Window | None = None
-        self._gate = Gate(loop, clock.monotonic)
+        self._drivers = 0
         self._writer = Writer(send, lambda write: plan.record_of(write.task, write.kind), told=self._told, loop=loop)
         self._at_end = False
         self.trouble = Trouble()
@@ -66,12 +67,12 @@ class Dispatcher:
         """Join the group."""
         self.loop.start_thread(self.member.run)
 
-    def close(self) -> None:
-        """Start nothing more in the open window: it ends with what runs."""
+    def close(self, window: Window | None = None) -> None:
+        """Start nothing more in that window, or in whichever is open: it ends with what runs."""
         with self.loop.lock:
-            if self._window is not None:
-                self._window.closing = True
-            self._gate.open()
+            if (closing := window or self._window) is not None:
+                closing.closing = True
+                closing.wake()
 
     def stop(self) -> None:
         """Leave the group once what runs has ended, or after the drain's bound; what is done is committed."""
@@ -82,29 +83,42 @@ class Dispatcher:
     def run(
         self, runner: Runner, *, max_records: int | None = None, max_s: float | None = None, patient: bool = False
     ) -> Report:
-        """Run records until one of the bounds, or until there are none; returns when what was started has ended.
+        """Run records until one of the bounds, or until there are none; see `serve`."""
+        return self.serve(Window(runner, left=max_records, patient=patient), max_s=max_s)
+
+    def serve(self, window: Window, *, max_s: float | None = None) -> Report:
+        """Open the window for so long; returns when what was started in it has ended.
 
         Raises Busy while another window is open or when the group is left, Unavailable or SettingsInvalid when nothing
         can be read.
         """
-        window = Window(runner, left=max_records, patient=patient)
+        gate = Gate(self.loop, self._clock.monotonic)
         with self.loop.lock:
-            if self._window is not None or self.member.has_left:
+            if self.is_open or self.member.has_left:
                 raise Busy("This endpoint's consumer is at work already.")
-            self._window, self._at_end, self.used_at = window, False, self._clock.monotonic()
+            before, self._window = self._window, window
+            if before is not None:
+                before.wake()
+            self._at_end, self.used_at, window.wake = False, self._clock.monotonic(), gate.open
+            self._drivers += 1
         try:
             with self.loop.lock:
                 self._advance()
             until = None if max_s is None else self._clock.monotonic() + max_s
-            self._gate.wait(until, lambda: window.ended_by is not None or window.closing)
+            gate.wait(until, lambda: window.ended_by is not None or window.closing)
             with self.loop.lock:
                 window.closing = True
-            # Each run has a time of its own, and each write one of the producer's.
-            self._gate.wait(None, lambda: not window.running and not self._writer.busy)
+                window.on_over()
+            # Each run has a time of its own, and each write one of the producer's; a window that came after this one
+            # has the writes.
+            gate.wait(None, lambda: not (window.running or (self._window is window and self._writer.busy)))
             return self._report(window)
         finally:
             with self.loop.lock:
-                self._window, self.used_at = None, self._clock.monotonic()
+                self._drivers -= 1
+                self.used_at = self._clock.monotonic()
+                if self._window is window:
+                    self._window = None
 
     @property
     def engine(self) -> Engine:
@@ -113,8 +127,13 @@ class Dispatcher:
 
     @property
     def busy(self) -> bool:
-        """Whether a window is open."""
-        return self._window is not None
+        """Whether a window is open, or its last runs have not ended."""
+        return self._drivers > 0
+
+    @property
+    def is_open(self) -> bool:
+        """Whether records are started."""
+        return self._window is not None and not self._window.closing
 
     def _report(self, window: Window) -> Report:
         inquiry = self.member.inquire()
@@ -160,7 +179,7 @@ class Dispatcher:
             self.trouble.clear()
             self._news.recovered()
             self._engine.receive(records, now=self._clock.monotonic(), unix=self._clock.now())
-        if self._window is None and self._clock.monotonic() - self.used_at > self._idle_s:
+        if not self._drivers and self._clock.monotonic() - self.used_at > self._idle_s:
             self.used_at = inf
             self.member.stop()
             self._on_idle()
@@ -169,7 +188,7 @@ class Dispatcher:
             self._advance()
         else:
             self._look()
-        return self._engine.flow()
+        return self._engine.flow()._replace(idle=self._engine.idle)
 
     def committable(self) -> Mapping[TopicPartition, int]:
         return self._engine.commits()
@@ -211,17 +230,19 @@ class Dispatcher:
         self._look()
         return runs
 
-    def after(self, task: Task, ended: Ended, window: Window) -> Task | None:
-        """A run ended: what whoever ran it may run next. With the loop's lock held."""
+    def after(self, task: Task, ended: Ended, window: Window) -> "_Run | None":
+        """A run ended: what whoever ran it may run next, maybe in another window. With the loop's lock held."""
         self._engine.end(task, ended, now=self._clock.monotonic(), unix=self._clock.now())
         window.ended(ended)
         self._listener.ran(task, ended)
         if ended.ending is Ending.DONE and task.writing is None:
             window.done(task)
+        if window is not self._window:
+            window.wake()
         runs = self._runs()
         for other in runs[1:]:
             self.loop.spawn(other)
-        return runs[0].task if runs else None
+        return runs[0] if runs else None
 
     def _told(self, writes: Sequence[Write], error: BridgeError | None) -> None:
         for write in writes:
@@ -250,24 +271,9 @@ class Dispatcher:
         if window is None:
             return
         if not window.closing and window.ended_by is None:
-            window.ended_by = self._end_of(window)
+            window.ended_by = end_of(window, self._engine, at_end=self._at_end, hopeless=self._is_hopeless)
         if window.ended_by is not None or window.closing:
-            self._gate.open()
-
-    def _end_of(self, window: Window) -> EndedBy | None:
-        engine = self._engine
-        if window.left == 0 and not window.tasks:
-            return EndedBy.MAX_RECORDS
-        if window.patient:
-            return None
-        if engine.circuit is not None and engine.circuit.ending is Ending.MISCONFIGURED and not window.running:
-            # A person has to act; an outage may be over within the window.
-            return EndedBy.PAUSED
-        if self._at_end and engine.idle:
-            return EndedBy.CAUGHT_UP
-        if self._is_hopeless and (engine.idle or not engine.assigned):
-            return EndedBy.PAUSED
-        return None
+            window.wake()
 
     @property
     def _is_hopeless(self) -> bool:
@@ -283,11 +289,11 @@ class _Run:
     window: Window
 
     def __call__(self) -> None:
-        following: Task | None = self.task
-        while following is not None:
+        run: _Run | None = self
+        while run is not None:
             try:
-                ended = self.window.runner(following)
+                ended = run.window.runner(run.task)
             except BaseException as error:  # noqa: BLE001 - its slot would be taken, and its window open, for ever
                 ended = Ended(Ending.UNKNOWN, error=f"the run was broken off ({type(error).__name__})")
             with self.dispatcher.loop.lock:
-                following = self.dispatcher.after(following, ended, self.window)
+                run = self.dispatcher.after(run.task, ended, run.window)

@@ -23,6 +23,7 @@ UNTYPED: Final = "webhook"
 BINARY: Final = "binary"
 STRUCTURED_FORMAT: Final = "structured"
 RAW: Final = "raw"
+FORMATS: Final = frozenset({BINARY, STRUCTURED_FORMAT, RAW})
 _FIRST_ATTRIBUTE: Final = "ce_specversion"
 _NO_ATTRIBUTES: Final[Mapping[str, str]] = MappingProxyType({})
 _STRUCTURED_TYPE: Final = f"{STRUCTURED}; charset=UTF-8".encode()

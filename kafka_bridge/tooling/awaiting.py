@@ -3,9 +3,11 @@
 from dataclasses import dataclass
 from typing import Final
 
+import orjson
+
 from kafka_bridge.events.record import Record
 from kafka_bridge.tooling.filters import Filter, read_filter, with_header
-from kafka_bridge.tooling.order import FORMATS, read_order, topic_of
+from kafka_bridge.tooling.order import FORMATS, MAX_ID_BYTES, read_order, topic_of
 from kafka_bridge.tooling.parameters import Parameters
 from kafka_bridge.tooling.selection import MAX_S
 
@@ -42,6 +44,9 @@ def read_awaited(parameters: Parameters, *, new_id: str) -> Awaited:
     correlation_id = ""
     if request is not None and not wanted:
         correlation_id = _header(request, CORRELATION) or parameters.text("event_id") or new_id
+        # The answer repeats it, as it does the event's id.
+        if len(orjson.dumps(correlation_id)) > MAX_ID_BYTES:
+            parameters.problem("headers", f"{CORRELATION} is longer than {MAX_ID_BYTES} bytes")
         request = _correlated(request, correlation_id, topic)
         wanted = with_header(CORRELATION, correlation_id)
     return Awaited(

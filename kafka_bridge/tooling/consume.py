@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing
+from dataclasses import replace
 from types import MappingProxyType
 from typing import Final, NamedTuple
 
@@ -16,7 +17,7 @@ from kafka_bridge.tooling.messages import Message, results
 from kafka_bridge.tooling.places import Places
 from kafka_bridge.tooling.readers import MORE_S, MakeReader
 from kafka_bridge.tooling.reading import Progress, Reading, Reason
-from kafka_bridge.tooling.selection import From, Selection, read_selection
+from kafka_bridge.tooling.selection import MAX_S, From, Selection, read_selection
 
 OUTPUTS: Final = ("count", "reason", "committed", "records", "positions")
 # Joining a group comes on top of the seconds for reading.
@@ -45,7 +46,11 @@ class Consumption(NamedTuple):
 class Consume:
     """Reads on a thread of its own for each call; without a group, and without `commit`, it leaves no trace."""
 
-    def __init__(self, make_reader: MakeReader, errands: Errands, *, loop: Loop, clock: Clock) -> None:
+    def __init__(
+        self, make_reader: MakeReader, errands: Errands, *, loop: Loop, clock: Clock, most_s: float = MAX_S
+    ) -> None:
+        """`most_s`: what the platform leaves a call."""
+        self._most_s = most_s
         self._make_reader = make_reader
         self._errands = errands
         self._loop = loop
@@ -54,6 +59,8 @@ class Consume:
     def __call__(self, call: ToolCall) -> Iterator[Message]:
         selection = read_selection(call.parameters, now=self._clock.now())
         call.parameters.check()
+        limits = replace(selection.limits, seconds=min(selection.limits.seconds, self._most_s))
+        selection = replace(selection, limits=limits)
         cluster = read_target(call.saved)
 
         def task(errand: Errand[Consumption]) -> Consumption:
@@ -73,7 +80,9 @@ class Consume:
             reason = reading.member(selection.topics, start, join_s=JOIN_S)
             # A copy: what is given back at the end is no longer among them.
             positions = dict(reading.progress.positions)
-            return Consumption(reading.progress, positions, reason, bool(positions) and reader.commit(positions))
+            # Nor for whoever has gone: he never saw the records.
+            committed = bool(positions) and not stopped() and reader.commit(positions)
+            return Consumption(reading.progress, positions, reason, committed)
         starts, ends = places.starts(partitions, selection)
         reason = reading.assigned(starts, ends)
         return Consumption(reading.progress, reading.progress.positions, reason, committed=False)

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from functools import partial
 from typing import Final
 
-from kafka_bridge.broker.loops import Loop, Waiter
+from kafka_bridge.broker.loops import Loop, Task, Waiter
 from kafka_bridge.errors import BridgeError, Busy, Cause, Unavailable, Unreadable
 from kafka_bridge.incidents import incident_of
 
@@ -45,8 +45,8 @@ class Errand[Result]:
         self._wait(self._done, timeout_s)
         return self._results[0]
 
-    def run(self) -> None:
-        """The thread's whole life."""
+    def run(self, then: Task) -> None:
+        """The thread's whole life; `then` is run on the loop at its end."""
         try:
             self._results.append(self._task(self))
         except Unavailable as error:
@@ -60,6 +60,7 @@ class Errand[Result]:
             self._error = incident.error
         if self._error is not None:
             self._error.__traceback__ = self._error.__context__ = self._error.__cause__ = None
+        self._loop.post(then)
         self._loop.post(self._begun.wake)
         self._loop.post(self._done.wake)
 
@@ -71,7 +72,7 @@ class Errand[Result]:
 
 
 class Errands:
-    """How many of them there are at once in this process."""
+    """How many of them there are at once in this process: each counts until its thread has ended."""
 
     def __init__(self, loop: Loop) -> None:
         self._loop = loop
@@ -92,11 +93,14 @@ class Errands:
         errand = Errand(task, self._loop)
         try:
             try:
-                self._loop.start_thread(errand.run)
+                self._loop.start_thread(partial(errand.run, self._ended))
             except RuntimeError as error:
+                self._ended()
                 raise Busy("The process has no thread left.") from error
             yield errand
         finally:
             errand.stopped = True
-            with self._loop.lock:
-                self._running -= 1
+
+    def _ended(self) -> None:
+        with self._loop.lock:
+            self._running -= 1

@@ -14,6 +14,8 @@ from kafka_bridge.tooling.parameters import Parameters, is_unicode
 FORMATS: Final = ("text", "json", "batch")
 # They are published together, and wait together.
 MAX_RECORDS: Final = 4_000
+# As JSON. Each record of a batch has it, and so has the answer, which is one line of stdout.
+MAX_ID_BYTES: Final = 512
 MAX_PARTITION: Final = 2**31 - 1
 _NO_PARTITION: Final = -1
 _SEPARATOR: Final = re.compile(r"[\s,]*")
@@ -36,9 +38,10 @@ def read_order(parameters: Parameters, *, topic: str = "topic", formats: Sequenc
     name = topic_of(parameters, topic)
     format_ = parameters.choice("format", formats)
     values = tuple(_values(parameters, format_))
-    key = parameters.verbatim("key")
+    # Once: the records of a batch share it.
+    key = parameters.verbatim("key").encode() or None
     headers = headers_of(parameters)
-    event_id = parameters.text("event_id")
+    event_id = event_id_of(parameters)
     batch = format_ == "batch"
     ids = tuple(f"{event_id}-{number}" if batch and event_id else event_id for number in range(len(values)))
     partition = parameters.integer("partition", default=_NO_PARTITION, low=_NO_PARTITION, high=MAX_PARTITION)
@@ -46,7 +49,7 @@ def read_order(parameters: Parameters, *, topic: str = "topic", formats: Sequenc
         Record(
             topic=name,
             value=value,
-            key=key.encode() if key else None,
+            key=key,
             headers=_identified(headers, event_id),
             partition=None if partition == _NO_PARTITION else partition,
         )
@@ -61,6 +64,15 @@ def topic_of(parameters: Parameters, name: str = "topic") -> str:
     if topic and not is_topic_name(topic):
         parameters.problem(name, TOPIC_RULE)
     return topic
+
+
+def event_id_of(parameters: Parameters) -> str:
+    """The event's id; empty where none was given."""
+    event_id = parameters.text("event_id")
+    if len(orjson.dumps(event_id)) > MAX_ID_BYTES:
+        parameters.problem("event_id", f"is longer than {MAX_ID_BYTES} bytes")
+        return ""
+    return event_id
 
 
 def headers_of(parameters: Parameters) -> Headers:
@@ -116,7 +128,8 @@ def _split(array: str) -> list[str]:
     # What it reads is not looked at, only where it ends.
     decoder = json.JSONDecoder(parse_int=str, parse_float=str)
     elements, at = list[str](), 1
-    while (gap := _SEPARATOR.match(array, at)) and gap.end() < len(array) - 1:
+    # One too many says it already, and nobody else has a turn meanwhile.
+    while len(elements) <= MAX_RECORDS and (gap := _SEPARATOR.match(array, at)) and gap.end() < len(array) - 1:
         _, at = decoder.raw_decode(array, gap.end())
         elements.append(array[gap.end() : at])
     return elements

@@ -8,13 +8,15 @@ from kafka_bridge.clock import Clock
 from kafka_bridge.errors import TooLarge, Unroutable
 from kafka_bridge.events.record import Delivery
 from kafka_bridge.tooling.call import ToolCall
-from kafka_bridge.tooling.credentials import read_target
+from kafka_bridge.tooling.credentials import Targets
 from kafka_bridge.tooling.messages import Message, results
 from kafka_bridge.tooling.order import Order, read_order
 from kafka_bridge.tooling.overrides import overridden
 
 # As for webhooks: the client itself gives up after eight seconds.
 SEND_S: Final = 9.0
+# A key that is longer is not repeated in the result, which is one line of stdout: as JSON it may be six times as long.
+MAX_TOLD_KEY_BYTES: Final = 4096
 # Every message costs a line on stdout, so of one record only what there is to say of it.
 _OF_ONE: Final = ("topic", "partition", "offset", "timestamp", "latency_ms")
 OUTPUTS: Final = (*_OF_ONE, "event_id", "count", "records")
@@ -26,12 +28,13 @@ class Publish:
     def __init__(self, registry: ProducerRegistry, clock: Clock) -> None:
         self._registry = registry
         self._clock = clock
+        self._targets = Targets()
 
     def __call__(self, call: ToolCall) -> Iterator[Message]:
         order = read_order(call.parameters)
         saved = overridden(call.saved, call.parameters)
         call.parameters.check()
-        cluster = read_target(saved)
+        cluster = self._targets.of(saved)
         began = self._clock.monotonic()
         try:
             deliveries = self._registry.lease(cluster).send_all(order.records, timeout_s=SEND_S)
@@ -56,7 +59,7 @@ def written(order: Order, deliveries: tuple[Delivery, ...], *, latency_s: float)
         "latency_ms": round(latency_s * 1000, 3),
         "count": len(records),
         "records": records if order.batch else [],
-        **({"key": key.decode()} if key is not None else {}),
+        **({"key": key.decode()} if key is not None and len(key) <= MAX_TOLD_KEY_BYTES else {}),
     }
 
 

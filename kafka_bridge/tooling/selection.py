@@ -15,7 +15,7 @@ from kafka_bridge.tooling.parameters import Parameters
 MAX_TOPICS: Final = 50
 MAX_MESSAGES: Final = 1000
 # The platform ends a call after ten minutes, and whoever calls waits.
-MAX_S: Final = 250.0
+MAX_S: Final = 240.0
 DEFAULT_MESSAGES: Final = 10
 DEFAULT_S: Final = 10.0
 MAX_GROUP_CHARS: Final = 249

@@ -5,6 +5,7 @@ The position in the topic is taken before anything is published, so that no repl
 
 from collections.abc import Callable, Iterator
 from contextlib import closing
+from dataclasses import replace
 from typing import Final
 
 from kafka_bridge.broker.loops import Loop
@@ -22,7 +23,7 @@ from kafka_bridge.tooling.places import Places
 from kafka_bridge.tooling.publish import SEND_S, place_of
 from kafka_bridge.tooling.readers import MORE_S, MakeReader
 from kafka_bridge.tooling.reading import Reading
-from kafka_bridge.tooling.selection import Limits
+from kafka_bridge.tooling.selection import MAX_S, Limits
 
 OUTPUTS: Final = (
     *("status", "topic", "partition", "offset", "timestamp", "key", "headers", "value", "encoding", "parsed"),
@@ -47,17 +48,21 @@ class WaitForEvent:
         loop: Loop,
         clock: Clock,
         new_id: Callable[[], str],
+        most_s: float = MAX_S,
     ) -> None:
+        """`most_s`: what the platform leaves a call."""
         self._make_reader = make_reader
         self._registry = registry
         self._errands = errands
         self._loop = loop
         self._clock = clock
         self._new_id = new_id
+        self._most_s = most_s
 
     def __call__(self, call: ToolCall) -> Iterator[Message]:
         awaited = read_awaited(call.parameters, new_id=self._new_id())
         call.parameters.check()
+        awaited = replace(awaited, seconds=min(awaited.seconds, self._most_s))
         cluster = read_target(call.saved)
         published: list[Delivery] = []
 

@@ -40,7 +40,7 @@ def test_a_folder_without_a_plugin_says_what_is_missing(tmp_path: Path, files: d
 
 
 def test_a_plugin_may_ask_for_nothing(tmp_path: Path):
-    (tmp_path / "manifest.yaml").write_text("{author: a, name: b, plugins: {tools: [x.yaml]}}")
+    (tmp_path / "manifest.yaml").write_text("{author: a, name: b, plugins: {models: [x.yaml]}}")
 
     manifest = read_manifest(tmp_path)
 

@@ -28,6 +28,7 @@ from kafka_bridge.dify.sessions import Sessions
 from kafka_bridge.dify.signin import SignIn
 from kafka_bridge.dify.stream import Stream
 from kafka_bridge.dify.trial import Trial
+from kafka_bridge.dify.visits import Visits
 from kafka_bridge.dify.webhooks import Webhooks
 from kafka_bridge.dispatch.slots import Slots
 from kafka_bridge.events.outcome import Recorders
@@ -35,7 +36,7 @@ from kafka_bridge.http import Inbound
 from kafka_bridge.ingress.dedupe import Dedupe
 from kafka_bridge.metrics import Metrics
 from tests.dispatch.letters import Kafka, Scanner
-from tests.stand_ins import Disk, NoWaiter, Registry, Ticking, event_log, saved
+from tests.stand_ins import Disk, NoWaiter, Registry, Ticking, event_log, residents, saved
 
 TOKEN = "not-a-real-token"
 ACCEPT = "text/html,application/xhtml+xml,*/*;q=0.8"
@@ -65,9 +66,9 @@ class Endpoint:
         recorder = Recorders(journal, self.recorder)
         runs = Runs(Apps(loop, clock), Slots(1, loop), journal, loop=loop, clock=clock, keep_up=self.recorder.keep_up)
         consumers = Consumers(lambda *_: None, self.registry, journal, loop=loop, clock=clock, random=lambda: 0.5)
-        dedupe, after = Dedupe(waiter=NoWaiter), AfterRun(runs, clock)
+        dedupe, after = Dedupe(waiter=NoWaiter), AfterRun(runs, clock).answer
         webhooks = Webhooks(self.registry, dedupe, after, journal=journal, recorder=recorder, clock=clock)
-        health = Health(self.registry, self.recorder, member := ConsumerState(consumers))
+        health = Health(self.registry, self.recorder, member := ConsumerState(consumers, residents()))
         stream = Stream(self.recorder, loop=loop, clock=clock)
         resend = Resend(self.events, self.recorder, self.registry, runs, clock=clock)
         sign_in = SignIn(pages := the_pages(), self.sessions, clock)
@@ -88,7 +89,7 @@ class Endpoint:
         self.table = Routes(
             webhooks,
             health,
-            Consume(consumers, runs, clock),
+            Consume(consumers, runs, Visits(), clock),
             self.events,
             dead_letters=dead_letters,
             replay=Replay(self.events, resend),

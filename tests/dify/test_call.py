@@ -77,3 +77,12 @@ def test_the_token_is_in_no_answer():
     assert b"made-up" not in problem(caught.value).body
     assert TOKEN.encode() not in problem(caught.value).body
     assert TOKEN not in repr(call())
+
+
+def test_a_form_that_is_larger_than_any_of_ours_is_not_read():
+    # Whoever has no token may send one: of ten megabytes it held up every other request for seconds.
+    headers = {"Content-Type": "application/x-www-form-urlencoded"}
+    hook = compile_hook(saved(api_token=TOKEN))
+
+    assert Call(request(b"token=" + b"%41" * 20_000, headers), hook, "endpoint-1").form == {"token": "A" * 20_000}
+    assert Call(request(b"token=" + b"%41" * 3_000_000, headers), hook, "endpoint-1").form == {}

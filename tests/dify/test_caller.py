@@ -104,6 +104,36 @@ def test_who_cannot_wait_for_the_next_look_asks_at_once(monkeypatch, answers, to
         assert heard == told
 
 
+def test_while_nothing_is_under_way_nobody_is_asked_so_often_and_at_once_again_when_something_is():
+    session, looked = Session(answers=None), []
+    caller = Caller(session.ask, GeventLoop(), on_look=lambda: looked.append(session.asked), rest_s=60)
+
+    with caller.watched():
+        gevent.sleep(0.2)
+        assert session.asked == 0
+        caller.call(lambda: gevent.sleep(0.2))
+        assert (during := session.asked) > module.MISSES
+        gevent.sleep(0.2)
+        # Once more after the end: what it has left behind is looked after.
+        assert during <= session.asked <= during + 1
+        assert looked == list(range(1, session.asked + 1))
+        rested = session.asked
+        caller.call(lambda: gevent.sleep(0.2))
+        assert session.asked > rested + module.MISSES
+
+
+def test_who_goes_while_nothing_is_under_way_is_noticed_by_what_comes_next():
+    told = []
+    caller = Caller(Session(answers=0).ask, GeventLoop(), lambda: told.append("gone"), rest_s=60)
+
+    with caller.watched():
+        gevent.sleep(0.1)
+        with pytest.raises(Interrupted):
+            caller.call(lambda: gevent.sleep(60))
+
+    assert told == ["gone"]
+
+
 def test_what_is_done_at_each_look_is_done_while_the_caller_is_there_and_no_longer():
     session, looks = Session(answers=3), []
     caller = Caller(session.ask, GeventLoop(), on_look=lambda: looks.append(session.asked))

@@ -14,7 +14,7 @@ from kafka_bridge.dispatch.desk import Inquiry
 from kafka_bridge.dispatch.ended import Ending
 from kafka_bridge.errors import Cause, TokenNotConfigured, Unauthorized, Unavailable
 from kafka_bridge.events.record import TopicPartition
-from tests.stand_ins import request, saved
+from tests.stand_ins import request, residents, saved
 
 TOKEN = "not-a-real-token"
 APP = {"app": {"app_id": "a"}}
@@ -50,12 +50,12 @@ def call(*, token=TOKEN, **settings):
 
 
 def state_of(member=None, **settings):
-    state = ConsumerState(SimpleNamespace(find=lambda _endpoint: member))
+    state = ConsumerState(SimpleNamespace(find=lambda _endpoint: member), residents())
     return json.loads(state.show(call(**settings)).body)
 
 
 def word_of(member=None, **settings):
-    return ConsumerState(SimpleNamespace(find=lambda _endpoint: member)).word(call(**settings))
+    return ConsumerState(SimpleNamespace(find=lambda _endpoint: member), residents()).word(call(**settings))
 
 
 def circuit(ending):
@@ -65,7 +65,7 @@ def circuit(ending):
 def test_without_settings_there_is_nothing_and_it_says_which_are_missing():
     assert state_of() == {
         "state": "not configured",
-        "resident": "disabled",
+        "resident": {"state": "disabled"},
         "group_id": "kafka-bridge",
         "topics": [],
         "assigned": [],
@@ -101,9 +101,9 @@ def test_settings_that_cannot_work_are_told(settings):
 def test_nobody_consumes_now():
     found = state_of(**APP, consume_topics="orders, refunds", consumer="enabled", result_topic="done")
 
-    assert (found["state"], found["resident"], found["topics"], found["problems"]) == (
+    assert (found["state"], found["resident"]["state"], found["topics"], found["problems"]) == (
         "idle",
-        "not built",
+        "unavailable",
         ["orders", "refunds"],
         [],
     )
@@ -170,18 +170,74 @@ def test_of_very_many_partitions_the_first_are_told_and_all_are_summed():
 
 def test_the_lag_per_topic_is_a_sum():
     member = Member(lags={P0: 3, P1: 4, TopicPartition("refunds", 0): 0})
-    state = ConsumerState(SimpleNamespace(find=lambda _endpoint: member))
+    state = ConsumerState(SimpleNamespace(find=lambda _endpoint: member), residents())
 
     assert state.lags(call()) == {"orders": 7, "refunds": 0}
-    assert ConsumerState(SimpleNamespace(find=lambda _endpoint: None)).lags(call()) == {}
+    assert ConsumerState(SimpleNamespace(find=lambda _endpoint: None), residents()).lags(call()) == {}
 
 
 def test_nobody_looks_without_the_token():
-    state = ConsumerState(SimpleNamespace(find=lambda _endpoint: None))
+    state = ConsumerState(SimpleNamespace(find=lambda _endpoint: None), residents())
     with pytest.raises(Unauthorized):
         state.show(call(token="wrong"))
     with pytest.raises(TokenNotConfigured):
         state.show(call()._replace(hook=compile_hook(saved())))
+
+
+# The resident consumer.
+
+
+class Resident:
+    """In the place of all of them: notes what it is asked for."""
+
+    def __init__(self, state="running", reason=""):
+        self.asked = []
+        self.state = lambda _call: (state, reason)
+        self.told = lambda _call: {"state": state, "reason": reason}
+        self.start = lambda _call: self.asked.append("start")
+        self.stop = lambda _call: self.asked.append("stop")
+
+
+@pytest.mark.parametrize("action", ["start", "stop"])
+def test_who_has_the_token_starts_and_stops_it_and_is_told_how_it_is_then(action):
+    resident = Resident(reason="because")
+    state = ConsumerState(SimpleNamespace(find=lambda _endpoint: None), resident)
+    handler = getattr(state, action)
+
+    with pytest.raises(Unauthorized):
+        handler(call(token="wrong"))
+    assert resident.asked == []
+    told = json.loads(handler(call(**APP, consume_topics="orders", consumer="enabled")).body)
+
+    assert resident.asked == [action]
+    assert told["resident"] == {"state": "running", "reason": "because"}
+
+
+@pytest.mark.parametrize(
+    ("state", "word"),
+    [
+        ("running", "ok"),
+        ("starting", "ok"),
+        ("waiting", "ok"),
+        ("stopped", "ok"),
+        ("disabled", "ok"),
+        ("failing", "the resident consumer is failing"),
+        ("queued", "the resident consumer waits for its turn"),
+        ("unavailable", "this runtime cannot host a resident consumer"),
+    ],
+)
+def test_a_probe_is_told_of_a_resident_consumer_that_does_not_do_its_work_but_not_why(state, word):
+    looks = ConsumerState(SimpleNamespace(find=lambda _endpoint: None), Resident(state, "s3cr3t"))
+
+    assert looks.word(call(**APP, consume_topics="orders", consumer="enabled")) == word
+
+
+def test_what_the_member_says_is_told_first():
+    member = Member()
+    member.trouble.error = Unavailable(Cause.AUTHENTICATION_FAILED)
+    looks = ConsumerState(SimpleNamespace(find=lambda _endpoint: member), Resident("failing"))
+
+    assert looks.word(call(**APP, consume_topics="orders", consumer="enabled")) == "authentication failed"
 
 
 # In one word, for probes.

@@ -694,7 +694,7 @@ class Consumer:
 
 def test_the_consumer_is_shown_with_its_partitions():
     consumer = Consumer(
-        state="running", resident="disabled", group_id="kafka-bridge", topics=["orders"], lag=12,
+        state="running", resident={"state": "disabled"}, group_id="kafka-bridge", topics=["orders"], lag=12,
         in_flight=3, waiting=7,
         assigned=[{"topic": "orders", "partition": 2, "position": 99, "lag": 5}], blocked={"orders[1]": "<dlq> away"},
         circuit="Dify is down", trouble="connection refused", dead_letter_topic="{topic}.dead-letter",
@@ -707,6 +707,54 @@ def test_the_consumer_is_shown_with_its_partitions():
         "Intake is paused: Dify is down", "Trouble: connection refused", "{topic}.dead-letter", "App to run: missing.",
     ):  # fmt: skip
         assert wanted in text, wanted
+
+
+@pytest.mark.parametrize(
+    ("told", "wanted", "buttons"),
+    [
+        ({"state": "disabled"}, ["disabled"], []),
+        ({"state": "running", "windows": 7, "failures": 0}, ["running", "Windows 7"], ["stop"]),
+        (
+            {"state": "failing", "reason": "<HTTP 500>", "windows": 9, "failures": 3, "next_try_s": 12.5},
+            ["failing", "<HTTP 500>", "Failures in a row 3", "12.5"],
+            ["start", "stop"],
+        ),
+        ({"state": "stopped", "reason": "by hand"}, ["stopped", "by hand"], ["start"]),
+        ({"state": "queued", "reason": "24 are at work"}, ["waits for its turn", "24 are at work"], ["stop"]),
+        (
+            {"state": "unavailable", "reason": "remote", "alternatives": ["x"]},
+            ["unavailable", "remote", "from cron", "Schedule trigger", "kafka_bridge.worker"],
+            [],
+        ),
+    ],
+)
+def test_the_resident_consumer_is_shown_with_what_can_be_done_about_it(told, wanted, buttons):
+    page = opened(Endpoint(consumer=Consumer(resident=told)), view="consumer")
+
+    for text in wanted:
+        assert text in page.spaced, text
+    found = [attrs["formaction"] for attrs in page.having("button") if "formaction" in attrs]
+    assert found == [f"consumer/{each}" for each in buttons]
+
+
+@pytest.mark.parametrize("action", ["start", "stop"])
+def test_a_button_for_the_resident_consumer_leads_back_to_its_page(action):
+    endpoint = Endpoint()
+    endpoint.save(app={"app_id": "a"}, consume_topics="orders", consumer="enabled")
+    person = signed_in(endpoint)
+    csrf = re.search(r'name="csrf" value="([^"]+)"', endpoint.ask("GET", "/", headers=person.headers()).body.decode())
+    headers = {**person.headers(), "content-type": "application/x-www-form-urlencoded"}
+
+    forged = endpoint.ask("POST", f"/consumer/{action}", headers=headers, body=b"csrf=x")
+    answer = endpoint.ask("POST", f"/consumer/{action}", headers=headers, body=f"csrf={csrf[1]}".encode())
+
+    assert forged.status == 401
+    if action == "stop":
+        assert (answer.status, dict(answer.headers)["Location"]) == (303, "../?view=consumer")
+    else:
+        # Where it cannot be, on a page.
+        assert (answer.status, answer.content_type) == (500, "text/html; charset=utf-8")
+        assert "Resident consumer: there is no daemon." in answer.body.decode()
 
 
 def test_a_consumer_that_says_nothing_is_shown_too():
@@ -816,3 +864,12 @@ def test_a_defect_is_a_page_with_an_incident_and_without_its_text():
 def _around(endpoint, handler):
     inbound = Inbound("POST", "/events/x/replay", headers={"accept": "text/html"})
     return endpoint.dashboard.around(handler)(Call(inbound, endpoint.hook, endpoint.name))
+
+
+def test_an_address_of_a_million_slashes_is_answered_with_a_page_of_ordinary_size():
+    # The way back to the dashboard was as long as the way that led there, and above a limit a defect for the log.
+    answer = Person(endpoint := Endpoint()).endpoint.ask(
+        "GET", "/nothing" + "/" * 1_000_000, headers=Person(endpoint).headers()
+    )
+
+    assert (answer.status, len(answer.body) < 50_000) == (404, True)

@@ -20,6 +20,7 @@ from tests.stand_ins import (
     event_log,
     receive_at,
     request,
+    residents,
     saved,
     source_of,
 )
@@ -41,7 +42,9 @@ class Members:
 def show(error=None, *, token="", registry=None, consumers=None, **settings):
     inbound = request(b"", {"authorization": f"Bearer {token}"} if token else {}, method="GET", path="/health")
     hook = compile_hook(saved(api_token=TOKEN, **settings))
-    health = Health(registry or Registry(error), event_log(clock_at(0))[0], ConsumerState(consumers or Members()))
+    health = Health(
+        registry or Registry(error), event_log(clock_at(0))[0], ConsumerState(consumers or Members(), residents())
+    )
     outbound = health.show(Call(inbound, hook, "endpoint-1"))
     return outbound.status, json.loads(outbound.body)
 
@@ -248,7 +251,7 @@ class TestStorage:
     def waiting(self, disk, time, **settings):
         """A health check of an endpoint of which an event waits for being written."""
         recorder, _ = event_log(time.clock)
-        health, call = Health(Registry(), recorder, ConsumerState(Members())), self.call(disk, **settings)
+        health, call = Health(Registry(), recorder, ConsumerState(Members(), residents())), self.call(disk, **settings)
         recorder.log(call)
         outcome = receive_at(request(b'{"id": "e-1"}'), source_of(scheme="none"), Broker(), now=NOW)
         recorder.record("endpoint-1", outcome)

@@ -1,7 +1,9 @@
 """The handlers of dead letters: who may, what they say, what they let nobody do."""
 
+import gc
 import json
 import threading
+import weakref
 from urllib.parse import urlencode
 
 import pytest
@@ -457,3 +459,26 @@ class TestWorkflow:
         assert (status, told["failed"], told["remaining"]) == (200, 0, None)
         assert 0 < told["redriven"] < 10
         assert told["next"]
+
+
+def test_of_a_letter_that_was_told_of_nothing_is_kept_but_what_is_told(monkeypatch):
+    scene = Scene()
+    scene.fill(5)
+    letters_told, alive = [], []
+    line_of, answer_of = deadletters._line, deadletters._answer
+
+    def line(line):
+        letters_told.append(weakref.ref(line.letter))
+        return line_of(line)
+
+    def answer(told, lines):
+        gc.collect()
+        alive.append(sum(letter() is not None for letter in letters_told))
+        return answer_of(told, lines)
+
+    monkeypatch.setattr(deadletters, "_line", line)
+    monkeypatch.setattr(deadletters, "_answer", answer)
+    scene.redrive()
+
+    assert len(letters_told) == 5
+    assert alive == [0]

@@ -491,7 +491,7 @@ def test_a_log_that_cannot_be_read_sends_nothing():
     rig = Rig()
     rig.take()
     # Another process writes too, and storage does not say what.
-    rig.recorder.log(rig.call("/events")).others = None
+    rig.recorder.log(rig.call("/events")).others.again()
     rig.disk.get = rig.disk.exist = lambda _key: (_ for _ in ()).throw(Exception("no"))
 
     with pytest.raises(LogUnreadable):
@@ -528,6 +528,8 @@ def test_an_answer_that_would_be_too_long_has_all_counts_and_says_what_is_left_o
         b'{"dry_run": "perhaps"}',
         b'{"limit": 0}',
         b'{"limit": %d}' % (MAX_LIMIT + 1),
+        b'{"limit": "000001000999999"}',
+        b'{"limit": "000000001%s"}' % (b"0" * 5000),
         b'{"limit": 1e99}',
         b'{"limit": "\xd9\xa1"}',
         b'{"since": "yesterday"}',

@@ -6,7 +6,6 @@ from hypothesis import strategies as st
 
 from kafka_bridge.dify.call import Call
 from kafka_bridge.dify.hooks import compile_hook
-from kafka_bridge.dify.routes import MANAGEMENT
 from kafka_bridge.errors import (
     BridgeError,
     MethodNotAllowed,
@@ -27,10 +26,6 @@ PUBLIC = {
     "/webhook/shop": {"POST", "GET", "HEAD", "OPTIONS"},
     "/health": {"GET", "HEAD"},
 }
-MANAGED = {
-    "/consumer/start": {"POST"},
-    "/consumer/stop": {"POST"},
-}
 LOOKING = {
     "/events": {"GET", "HEAD"},
     "/events/e-1": {"GET", "HEAD"},
@@ -40,6 +35,8 @@ LOOKING = {
     "/stream": {"GET", "HEAD"},
     "/metrics": {"GET", "HEAD"},
     "/consumer": {"GET", "HEAD"},
+    "/consumer/start": {"POST"},
+    "/consumer/stop": {"POST"},
 }
 # With the token they say that no app is chosen.
 # `test_signin.py` and `test_trial.py` have what they answer.
@@ -47,7 +44,7 @@ PAGES = {"/": {"GET", "HEAD"}, "/login": {"POST"}, "/logout": {"POST"}, "/test":
 CONSUMING = {"/dispatch": {"POST"}, "/consume": {"POST"}}
 # With it they say that nothing is consumed.
 LETTERS = {"/dead-letters": {"GET", "HEAD"}, "/dead-letters/redrive": {"POST"}}
-ROUTES = PUBLIC | MANAGED | CONSUMING | LOOKING | PAGES | LETTERS
+ROUTES = PUBLIC | CONSUMING | LOOKING | PAGES | LETTERS
 
 
 TABLE = Endpoint().table
@@ -68,16 +65,6 @@ def refusal(method, path, **arguments):
 def test_a_public_path_needs_no_token(path):
     for method in PUBLIC[path]:
         assert dispatch(method, path).status in {200, 204}
-
-
-@pytest.mark.parametrize("path", MANAGED)
-def test_a_management_path_asks_for_the_token_before_it_says_that_it_is_not_built(path):
-    no_token = compile_hook(saved())
-    for method in MANAGED[path]:
-        assert isinstance(refusal(method, path), Unauthorized)
-        assert isinstance(refusal(method, path, token="wrong"), Unauthorized)
-        assert isinstance(refusal(method, path, hook=no_token), TokenNotConfigured)
-        assert isinstance(refusal(method, path, token=TOKEN), NotFound)
 
 
 @pytest.mark.parametrize("path", LOOKING)
@@ -110,9 +97,9 @@ def test_a_path_of_dead_letters_asks_for_the_token_before_anything_else(path):
 
 
 def test_no_path_is_routed_that_the_contract_does_not_have():
-    contract = {path.replace("e-1", "<name>") for path in MANAGED}
+    contract = {path.replace("e-1", "<name>").replace("shop", "<name>") for path in ROUTES}
 
-    assert {path for path, _ in MANAGEMENT} == contract
+    assert {rule.rule for rule in TABLE._map.map.iter_rules()} == contract
 
 
 @pytest.mark.parametrize("path", ROUTES)

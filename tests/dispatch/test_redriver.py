@@ -15,7 +15,7 @@ from kafka_bridge.dispatch.progress import Claim, Progress
 from kafka_bridge.dispatch.reading import Bounds
 from kafka_bridge.dispatch.redrive import Order, Target, Wanted, wanted_of
 from kafka_bridge.dispatch.redriver import redrive
-from kafka_bridge.errors import Busy, Cause, NotFound, TooLarge, Unavailable, Unroutable
+from kafka_bridge.errors import Busy, Cause, Internal, NotFound, TooLarge, Unavailable, Unroutable
 from kafka_bridge.events.record import Record, TopicPartition
 from tests.dispatch.letters import Kafka, Scanner, letter_of, plan_of
 from tests.stand_ins import Ticking
@@ -65,12 +65,12 @@ class Scene:
         self.ran.append(event)
         return self.runs.get(event, Ended(Ending.DONE, outputs={"ok": True}))
 
-    def order(self, *, holder="me", **asked):
+    def order(self, *, holder="me", scanner=Scanner, **asked):
         asked = {"dry_run": False, **asked}
         return redrive(
             Order(**asked),
             self.plan,
-            Scanner(self.kafka),
+            scanner(self.kafka),
             send=self.send,
             run=self.run,
             holder=holder,
@@ -541,3 +541,46 @@ def test_a_filter_takes_what_it_says(wanted, found):
     scene.order(dry_run=True, wanted=wanted_of(wanted))
 
     assert [event for event, _ in scene.words()] == [f"e-{n}" for n in found]
+
+
+def test_what_a_defect_leaves_without_a_fate_is_counted_and_comes_first_when_it_goes_on():
+    scene = Scene()
+    scene.fill(5)
+
+    def defect(records):
+        raise RuntimeError("hunter2")
+
+    send, scene.send = scene.send, defect
+    told = scene.order()
+
+    assert (told.matched, told.redriven, told.remaining) == (5, 0, 5)
+    assert isinstance(told.error, Internal)
+    assert told.next == {HERE: 0}
+    scene.send = send
+    assert counts(scene.order(cursor=told.next)) == (5, 5, 0, 0, 0)
+
+
+def test_who_reads_for_too_long_sends_nothing_that_another_one_has_sent():
+    scene = Scene()
+    scene.fill(5)
+
+    class Slow(Scanner):
+        def read(self, spans, **limits):
+            found = super().read(spans, **limits)
+            scene.time.at += CLAIM_S + 1
+            scene.kafka.marks[HERE] = Mark(0, Progress(0).note(Claim("other", int(scene.time.clock.now() + CLAIM_S))))
+            return found
+
+    told = scene.order(scanner=Slow)
+
+    assert isinstance(told.error, Busy)
+    assert (told.redriven, told.remaining, scene.sent) == (0, 5, [])
+
+
+def test_of_many_runs_no_more_is_kept_than_what_the_answer_says():
+    scene = Scene(app={"app_id": "a"})
+    scene.fill(50)
+    told = scene.order(to=Target.WORKFLOW)
+
+    assert told.redriven == 50
+    assert [(ended.ending, ended.outputs) for ended in told.results] == [(Ending.DONE, None)]

@@ -3,9 +3,12 @@
 import random
 import threading
 import time
+from collections import Counter
 
 import gevent
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from kafka_bridge.broker.greenlets import GeventLoop
 from kafka_bridge.broker.loops import ThreadLoop
@@ -174,7 +177,7 @@ def test_however_many_wait_for_one_the_others_are_next_in_turn(kind):
     def wait(name, whose):
         assert slots.acquire(10, whose)
         order.append(name)
-        slots.release()
+        slots.release(whose)
 
     joins = []
     for number, (name, whose) in enumerate([("a1", "a"), ("a2", "a"), ("a3", "a"), ("b1", "b"), ("c1", "c")], start=1):
@@ -186,3 +189,111 @@ def test_however_many_wait_for_one_the_others_are_next_in_turn(kind):
 
     assert order == ["a1", "b1", "c1", "a2", "a3"]
     assert (slots.in_use, slots.waiting) == (0, 0)
+
+
+@pytest.mark.parametrize(
+    ("limit", "first", "second", "third"),
+    [(1, 1, 0, 0), (2, 1, 1, 0), (3, 2, 1, 0), (4, 3, 1, 0), (8, 6, 2, 0), (12, 9, 3, 0), (30, 23, 7, 0)],
+)
+def test_nobody_takes_what_the_others_need_to_go_on(limit, first, second, third):
+    slots = Slots(limit, ThreadLoop())
+
+    with slots.present("a"), slots.present("b"), slots.present("c"):
+        taken = [sum(slots.acquire(0, whose) for _ in range(limit)) for whose in "abc"]
+
+    assert taken == [first, second, third]
+
+
+def test_who_is_alone_may_have_them_all_until_somebody_comes(kind):
+    slots = Slots(4, kind.make())
+
+    with slots.present("a"):
+        with slots.present("a"):
+            assert [slots.acquire(0, "a") for _ in range(5)] == [True] * 4 + [False]
+        with slots.present("b"):
+            for _ in range(2):
+                slots.release("a")
+            # Two are free, and it has its share: one more, but not the last one.
+            assert [slots.acquire(0, "a"), slots.acquire(0, "a")] == [True, False]
+            join = kind.start(lambda: slots.acquire(20, "a"))
+            until(kind, lambda: slots.waiting == 1)
+            assert slots.acquire(0, "b")
+            slots.release("b")
+            assert (slots.in_use, slots.waiting) == (3, 1)
+        # Nobody else is there any more.
+        assert join()
+    assert (slots.in_use, slots.waiting) == (4, 0)
+
+
+def test_one_whose_runs_never_end_stops_nobody_else(kind):
+    slots, ran = Slots(4, kind.make()), []
+
+    def work(whose):
+        for _ in range(5):
+            assert slots.acquire(10, whose)
+            kind.rest(0)
+            ran.append(whose)
+            slots.release(whose)
+
+    with slots.present("stuck"), slots.present("b"), slots.present("c"):
+        for _ in range(4):
+            slots.acquire(0, "stuck")
+        for join in [kind.start(lambda whose=whose: work(whose)) for whose in "bbcc"]:
+            join()
+
+    assert (ran.count("b"), ran.count("c")) == (10, 10)
+
+
+def test_where_all_want_some_none_is_left():
+    slots = Slots(30, ThreadLoop())
+
+    with slots.present("a"), slots.present("b"):
+        taken = [sum(slots.acquire(0, whose) for _ in range(20)) for whose in "ab"]
+
+    assert taken == [20, 10]
+
+
+@given(st.integers(1, 6), st.lists(st.tuples(st.sampled_from("tgxlr"), st.sampled_from("abc")), max_size=80))
+def test_whatever_happens_no_slot_is_lost_and_no_slot_lies_there_that_somebody_who_waits_may_have(limit, steps):
+    loop = ThreadLoop()
+    loop.waiter = Nobody
+    slots, here, held, waiting = Slots(limit, loop), Counter(), Counter(), {}
+    enters = {whose: [] for whose in "abc"}
+    for step, whose in steps:
+        if step == "t":
+            held[whose] += slots.acquire(0, whose)
+        elif step == "g" and held[whose]:
+            held[whose] -= 1
+            slots.release(whose)
+        elif step == "x":
+            enters[whose].append(entered := slots.present(whose))
+            entered.__enter__()
+            here[whose] += 1
+        elif step == "l" and here[whose]:
+            here[whose] -= 1
+            enters[whose].pop().__exit__(None, None, None)
+        elif step == "r":
+            # Somebody waits: what is given to him meanwhile is his.
+            waiter = Nobody()
+            waiting[waiter] = whose
+            slots._waiting.setdefault(whose, {})[waiter] = None
+            slots._give()
+        for waiter in [each for each in waiting if each.woken]:
+            held[waiting.pop(waiter)] += 1
+
+        assert slots.in_use == held.total() <= limit
+        assert slots.waiting == len(waiting)
+        assert not [each for each in waiting.values() if slots._may_have_one(each)]
+
+
+class Nobody:
+    """A waiter that nobody waits with."""
+
+    def __init__(self):
+        self.woken = False
+
+    def wait(self, timeout_s):
+        return False
+
+    def wake(self):
+        self.woken = True

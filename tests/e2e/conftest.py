@@ -9,7 +9,7 @@ import pytest
 
 from devhost.host import BackgroundHost
 from tests.brokers import Broker
-from tests.e2e.consuming import Endpoint, Flow, fresh
+from tests.e2e.consuming import Endpoint, Flow, endpoint_on
 from tests.e2e.topics import Topics
 
 # One for each test that consumes: a host knows its apps from the start.
@@ -91,27 +91,13 @@ def consuming(
     consuming_host: BackgroundHost, flows: dict[str, Flow], unused: Iterator[str], token: str, client: httpx.Client
 ) -> Iterator[Consuming]:
     """Configure an endpoint with an app, a topic and a group of its own; settings as they are saved."""
-    made: list[str] = []
+    made: list[Endpoint] = []
 
     def make(**settings: Any) -> Endpoint:
-        hook, app = fresh("hook"), next(unused)
-        broker = settings.get("bootstrap_servers", consuming_host.bootstrap)
-        # The new protocol joins the embedded broker at once, where the classic one takes three seconds.
-        quick = {"client_config": '{"group.protocol": "consumer"}'} if broker == consuming_host.bootstrap else {}
-        saved = {
-            "api_token": token,
-            "app": {"app_id": app},
-            "consume_topics": fresh("orders"),
-            "group_id": fresh("group"),
-            "offset_reset": "earliest",
-            **quick,
-            **settings,
-        }
-        consuming_host.configure(hook, saved)
-        made.append(hook)
-        topic = str(saved["consume_topics"])
-        return Endpoint(consuming_host.url(hook), token, client, flows[app], topic, str(saved["group_id"]), str(broker))
+        app = next(unused)
+        made.append(endpoint_on(consuming_host, app, flows[app], token=token, client=client, **settings))
+        return made[-1]
 
     yield make
-    for hook in made:
-        consuming_host.remove(hook)
+    for each in made:
+        consuming_host.remove(each.hook)

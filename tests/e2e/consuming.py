@@ -11,6 +11,7 @@ import httpx
 from confluent_kafka import Consumer, Message, Producer, TopicPartition
 
 from devhost.apps import AppError
+from devhost.host import BackgroundHost
 from tests.brokers import wait_until
 
 # What the daemon says while Dify's api is down, and of an app that is not published.
@@ -68,11 +69,22 @@ class Endpoint:
     bootstrap: str
     totals: Counter[str] = field(default_factory=Counter)
 
+    @property
+    def hook(self) -> str:
+        """Its name in the URL."""
+        return self.url.rpartition("/")[2]
+
     def post(self, path: str, content: bytes | None = None, **headers: str) -> httpx.Response:
         """Send a body with the token."""
         return self.client.post(
             f"{self.url}{path}", content=content, headers={"Authorization": f"Bearer {self.token}", **headers}
         )
+
+    def consumer(self) -> dict[str, Any]:
+        """What `/consumer` tells."""
+        answer = self.client.get(f"{self.url}/consumer", headers={"Authorization": f"Bearer {self.token}"})
+        assert answer.status_code == 200, answer.text
+        return answer.json()
 
     def consume(self, **asked: object) -> dict[str, Any]:
         """One window, whose answer must be a 200."""
@@ -103,6 +115,28 @@ class Endpoint:
             return reader.committed([TopicPartition(self.topic, partition)], timeout=20)[0].offset
         finally:
             reader.close()
+
+
+def endpoint_on(
+    host: BackgroundHost, app: str, flow: Flow, *, token: str, client: httpx.Client, **settings: Any
+) -> Endpoint:
+    """Configure an endpoint with a topic and a group of its own; `settings` as they are saved."""
+    hook = fresh("hook")
+    broker = str(settings.get("bootstrap_servers", host.bootstrap))
+    # The new protocol joins the embedded broker at once, where the classic one takes three seconds.
+    quick = {"client_config": '{"group.protocol": "consumer"}'} if broker == host.bootstrap else {}
+    saved = {
+        "api_token": token,
+        "app": {"app_id": app},
+        "consume_topics": fresh("orders"),
+        "group_id": fresh("group"),
+        "offset_reset": "earliest",
+        **quick,
+        **settings,
+    }
+    host.configure(hook, saved)
+    topic = str(saved["consume_topics"])
+    return Endpoint(host.url(hook), token, client, flow, topic, str(saved["group_id"]), broker)
 
 
 def event(number: int, *, key: str | None = None, **fields: object) -> dict[str, Any]:

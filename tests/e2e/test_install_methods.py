@@ -14,9 +14,11 @@ import httpx
 from tests.brokers import REPOSITORY, Broker, wait_until
 
 RAW = b"POST /webhook HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\n\r\n{}"
+LOOK = b"GET /consumer HTTP/1.1\r\nHost: x\r\nDify-Hook-Id: hook\r\nAuthorization: Bearer token\r\n\r\n"
+RESIDENT = {"api_token": "token", "app": {"app_id": "a"}, "consume_topics": "orders", "consumer": "enabled"}
 
 
-def request_line(bootstrap: str) -> dict[str, object]:
+def request_line(bootstrap: str, raw: bytes = RAW, **settings: object) -> dict[str, object]:
     return {
         "session_id": "s-1",
         "event": "request",
@@ -24,8 +26,9 @@ def request_line(bootstrap: str) -> dict[str, object]:
             "user_id": "",
             "type": "endpoint",
             "action": "invoke_endpoint",
-            "raw_http_request": binascii.hexlify(RAW).decode(),
-            "settings": {"scheme": "none", "topic": "install-methods", "bootstrap_servers": bootstrap},
+            "endpoint_id": "endpoint-1",
+            "raw_http_request": binascii.hexlify(raw).decode(),
+            "settings": {"scheme": "none", "topic": "install-methods", "bootstrap_servers": bootstrap, **settings},
         },
     }
 
@@ -69,9 +72,13 @@ def test_the_plugin_serves_under_serverless(embedded: Broker):
         httpx.Client(trust_env=False, timeout=30) as client,
     ):
         wait_until(lambda: healthy(client, url), 30)
-        answer = client.post(f"{url}/invoke", json=request_line(embedded.bootstrap))
+        answers = [
+            answer_in([line for line in client.post(f"{url}/invoke", json=asked).content.split(b"\n") if line])
+            for asked in (request_line(embedded.bootstrap), request_line(embedded.bootstrap, LOOK, **RESIDENT))
+        ]
 
-    assert answer_in([line for line in answer.content.split(b"\n") if line])["topic"] == "install-methods"
+    assert answers[0]["topic"] == "install-methods"
+    cannot_host(answers[1], "serverless")
 
 
 def test_the_plugin_serves_under_remote_debugging(embedded: Broker):
@@ -88,16 +95,30 @@ def test_the_plugin_serves_under_remote_debugging(embedded: Broker):
                         declared.append(json.loads(line))
                         if declared[-1].get("type") == "end":
                             break
-                connection.sendall(json.dumps(request_line(embedded.bootstrap)).encode() + b"\n")
-                lines: list[bytes] = []
-                for line in stream:
-                    if line.strip():
-                        lines.append(line)
-                        if b'"end"' in line and b'"session"' in line:
-                            break
+                answers = []
+                for asked in (request_line(embedded.bootstrap), request_line(embedded.bootstrap, LOOK, **RESIDENT)):
+                    connection.sendall(json.dumps(asked).encode() + b"\n")
+                    lines: list[bytes] = []
+                    for line in stream:
+                        if line.strip():
+                            lines.append(line)
+                            if b'"end"' in line and b'"session"' in line:
+                                break
+                    answers.append(answer_in(lines))
 
     assert {"handshake", "manifest_declaration", "endpoint_declaration", "asset_chunk"} <= {d["type"] for d in declared}
-    assert answer_in(lines)["topic"] == "install-methods"
+    assert answers[0]["topic"] == "install-methods"
+    cannot_host(answers[1], "remote")
+
+
+def cannot_host(told: dict[str, object], method: str) -> None:
+    """A resident consumer is nothing for this runtime, and it says what is."""
+    resident = told["resident"]
+    assert isinstance(resident, dict)
+    assert resident["state"] == "unavailable"
+    assert method in resident["reason"]
+    assert any("/consume" in each for each in resident["alternatives"])
+    assert any("kafka_bridge.worker" in each for each in resident["alternatives"])
 
 
 def healthy(client: httpx.Client, url: str) -> bool:

@@ -107,6 +107,19 @@ def test_no_more_runs_at_once_than_the_daemons_environment_says(embedded: Broker
     assert brought.result().status_code == 200
 
 
+def test_a_window_that_ends_while_another_endpoint_has_all_slots_stops_nothing(embedded: Broker):
+    counting = Counting()
+    with two_endpoints(embedded, counting, KAFKA_BRIDGE_MAX_RUNS="1") as (host, *shops), ThreadPoolExecutor() as pool:
+        first = pool.submit(shops[0].consume, max_records=20, max_seconds=30, wait=True)
+        wait_until(lambda: counting.running == 1)
+        told = shops[1].consume(max_seconds=1, wait=True)
+        host._loop.call_soon_threadsafe(counting.released.set)
+
+        assert (told["consumed"], told["failed"], told["ended_by"]) == (20, 0, "max_seconds")
+        assert first.result()["succeeded"] == 20
+        assert shops[1].consume_until(lambda totals: totals["succeeded"] == 20)["lag"] == 0
+
+
 class TenConnections:
     """In the place of Dify's api: a request's settings are decrypted over a connection, and a run holds one."""
 

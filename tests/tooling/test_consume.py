@@ -110,7 +110,8 @@ def test_an_offset_that_is_gone_or_not_there_yet_is_the_nearest_that_is(bench, s
     shelf.put("orders", "new", partition=0)
 
     assert values(bench.call(**{"from": "offset", "offset": 3, "partition": 0})) == ["new"]
-    assert bench.call(**{"from": "offset", "offset": 99, "partition": 0})["count"] == 0
+    beyond = bench.call(**{"from": "offset", "offset": 99, "partition": 0})
+    assert (beyond["count"], beyond["positions"][0]["offset"]) == (0, 11)
 
 
 @pytest.mark.parametrize("timestamp", ["30s", "30s ago", NOW - 30, (NOW - 30) * 1000, "2023-11-14T22:12:50Z"])
@@ -239,6 +240,56 @@ def test_a_call_that_fails_commits_nothing(bench, shelf):
     assert shelf.commits == []
 
 
+def test_whoever_has_gone_commits_nothing(bench, shelf):
+    started = []
+
+    class Watched(Errands):
+        def running(self, task):
+            return super().running(lambda errand: started.append(errand) or task(errand))
+
+    def prepare(reader):
+        # He goes after the first records have been read.
+        reader.happens += [lambda: None, lambda: setattr(started[0], "stopped", True)]
+
+    bench.prepare = prepare
+    loop = Quick()
+    tool = Consume(bench._make, Watched(loop), loop=loop, clock=running_clock())
+    parameters = {"topics": "orders", "group_id": "g", "commit": True, "wait": True, "max_messages": 100}
+    first, *_ = tool(ToolCall(SAVED, Parameters(parameters)))
+
+    assert (first.value["count"], first.value["committed"]) == (6, False)
+    assert shelf.commits == []
+
+
+def test_whoever_goes_while_the_last_records_are_on_their_way_commits_nothing(bench, shelf):
+    started = []
+
+    class Watched(Errands):
+        def running(self, task):
+            return super().running(lambda errand: started.append(errand) or task(errand))
+
+    bench.prepare = lambda reader: reader.happens.append(lambda: setattr(started[0], "stopped", True))
+    loop = Quick()
+    tool = Consume(bench._make, Watched(loop), loop=loop, clock=running_clock())
+    first, *_ = tool(
+        ToolCall(SAVED, Parameters({"topics": "orders", "group_id": "g", "commit": True, "max_messages": 6}))
+    )
+
+    assert (first.value["count"], first.value["reason"], first.value["committed"]) == (6, "max_messages", False)
+    assert shelf.commits == []
+
+
+def test_a_call_is_over_before_the_platform_ends_it(bench):
+    loop = Quick()
+    clock = running_clock()
+    tool = Consume(bench._make, Errands(loop), loop=loop, clock=clock, most_s=2)
+    began = clock.monotonic()
+    first, *_ = tool(ToolCall(SAVED, Parameters({"topics": "orders", "from": "latest", "max_seconds": 240})))
+
+    assert first.value["reason"] == "max_seconds"
+    assert clock.monotonic() - began < 10
+
+
 def test_a_group_that_is_being_balanced_has_not_committed_and_the_text_says_what_follows(bench, shelf):
     bench.prepare = lambda reader: setattr(reader, "balancing", True)
     result, text, *_ = bench.messages(group_id="g", commit=True)
@@ -310,7 +361,7 @@ def test_what_no_waiting_heals_is_told_at_once(bench):
         ({"group_id": "g", "commit": True, "partition": 0}, "partition: cannot be chosen"),
         ({"group_id": "g" * 300}, "group_id:"),
         ({"max_messages": 1001}, "max_messages:"),
-        ({"max_seconds": 251}, "max_seconds:"),
+        ({"max_seconds": 241}, "max_seconds:"),
         ({"filter": "nonsense"}, "filter:"),
     ],
 )

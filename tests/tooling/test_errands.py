@@ -9,6 +9,7 @@ import pytest
 from kafka_bridge.broker.loops import ThreadLoop
 from kafka_bridge.errors import Busy, Cause, Fenced, Internal, Unavailable, Unreadable
 from kafka_bridge.tooling.errands import MAX_ERRANDS, Errands
+from tests.brokers import wait_until
 from tests.stand_ins import log_of
 
 
@@ -50,7 +51,8 @@ class Client:
     """Something that must die on the thread that has made it."""
 
 
-def test_an_error_keeps_nothing_alive_that_the_thread_has_made(errands):
+@pytest.mark.parametrize("kind", [lambda: Unavailable(Cause.CONNECTION_REFUSED), Fenced])
+def test_an_error_keeps_nothing_alive_that_the_thread_has_made(errands, kind):
     dead = []
 
     def task(_):
@@ -59,9 +61,9 @@ def test_an_error_keeps_nothing_alive_that_the_thread_has_made(errands):
         try:
             raise RuntimeError("of the library")
         except RuntimeError as error:
-            raise Unavailable(Cause.CONNECTION_REFUSED) from error
+            raise kind() from error
 
-    with pytest.raises(Unreadable) as caught:
+    with pytest.raises((Unreadable, Fenced)) as caught:
         errands.run(task, timeout_s=5)
     gc.collect()
 
@@ -104,13 +106,30 @@ def test_a_task_that_fails_before_it_begins_fails_whoever_waits_for_that(errands
 def test_there_are_not_too_many_at_once_and_room_again_afterwards(errands):
     enough = threading.Event()
     waiting = [errands.running(lambda _: enough.wait(10)) for _ in range(MAX_ERRANDS)]
-    for one in waiting:
-        one.__enter__()
+    running = [one.__enter__() for one in waiting]
 
     with pytest.raises(Busy, match=str(MAX_ERRANDS)):
         errands.run(lambda _: None, timeout_s=5)
     enough.set()
-    for one in waiting:
+    for one, errand in zip(waiting, running, strict=True):
+        assert errand.result(5)
         one.__exit__(None, None, None)
 
     assert errands.run(lambda _: "room", timeout_s=5) == "room"
+
+
+def test_one_whose_caller_has_gone_counts_until_its_thread_has_ended(errands):
+    enough, ended = threading.Event(), []
+
+    def task(errand):
+        enough.wait(10)
+        ended.append(errand)
+
+    for _ in range(MAX_ERRANDS):
+        with pytest.raises(Unreadable):
+            errands.run(task, timeout_s=0)
+
+    with pytest.raises(Busy):
+        errands.run(task, timeout_s=0)
+    enough.set()
+    wait_until(lambda: len(ended) == MAX_ERRANDS)

@@ -1,5 +1,7 @@
 """What a call of `publish` is to write."""
 
+import json
+
 import pytest
 
 from kafka_bridge.errors import Malformed
@@ -145,3 +147,25 @@ def test_half_a_character_in_a_header_is_refused_too():
 
 def test_a_header_whose_name_the_client_library_would_cut_is_refused():
     assert refused(headers={"a\0b": "v"}).startswith("headers:")
+
+
+def test_an_id_is_bounded_as_every_record_of_a_batch_and_the_answer_repeat_it():
+    assert order(event_id="e" * 500).event_ids == ("e" * 500,)
+    assert refused(event_id="e" * 511) == "event_id: is longer than 512 bytes."
+    # Six times as long in JSON.
+    assert refused(event_id="\x01" * 100).startswith("event_id: is longer")
+
+
+def test_the_records_of_a_batch_share_one_key():
+    first, second = order(message="[1, 2]", format="batch", key="k" * 1000).records
+
+    assert first.key is second.key
+
+
+def test_of_an_endless_batch_no_more_is_read_than_it_takes_to_refuse_it(monkeypatch):
+    read = []
+    decode = json.JSONDecoder.raw_decode
+    monkeypatch.setattr(json.JSONDecoder, "raw_decode", lambda *given: read.append(None) or decode(*given))
+
+    assert refused(message=f"[{'1,' * 20_000}1]", format="batch") == "message: a batch has 1 to 4000 records."
+    assert len(read) == MAX_RECORDS + 1

@@ -1,5 +1,6 @@
 """The tool `publish`: what it says once the broker has acknowledged."""
 
+import orjson
 import pytest
 
 from kafka_bridge.errors import Cause, Malformed, SettingsInvalid, TooLarge, Unavailable
@@ -89,3 +90,20 @@ def test_of_a_batch_the_record_that_was_refused_is_named():
 
     with pytest.raises(TooLarge, match=r"^Record 2 of the batch: The record is above"):
         call(Registry(error), message="[1, 2, 3]", format="batch")
+
+
+# One line of stdout above 5 MiB, and the platform ends the process of all workspaces.
+LINE_BYTES = 5 * 1024 * 1024
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        {"message": f"[{'1,' * 3999}1]", "format": "batch", "topic": "t" * 249, "event_id": "e" * 500},
+        {"key": "\x01" * 900_000},
+    ],
+)
+def test_no_result_is_as_large_as_the_platform_kills_for(given):
+    first, _, *variables = call(Registry(), **given)
+
+    assert max(len(orjson.dumps(message.value)) for message in (first, *variables)) < LINE_BYTES

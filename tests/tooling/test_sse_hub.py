@@ -11,8 +11,8 @@ from kafka_bridge.broker.trust import default_ca_file
 from tests.brokers import REPOSITORY
 from tests.tooling.streams import STREAM, Server, dripping, event
 
-# Far above what a turn takes (some milliseconds), and far below what anybody would notice.
-WORST_S = 0.5
+# Far above the work of a turn, and far below that of a flood.
+WORST_S = 0.1
 MEGABYTE = 1024 * 1024
 
 
@@ -67,7 +67,7 @@ def test_a_flood_leaves_the_hub_to_the_others(script, figures, request):
     )
     assert said["total_events"] == 0
     assert said["worst_s"] < WORST_S
-    assert said["took_s"] < 10
+    assert said["took_s"] < 60
     assert said["grown_kb"] < 16 * 1024
 
 
@@ -82,10 +82,10 @@ def test_a_flood_leaves_the_hub_to_the_others(script, figures, request):
 )
 def test_every_wait_ends_with_the_timeout(scheme, script, status):
     with Server(script) as server:
-        said = probe(f"{scheme}://127.0.0.1:{server.port}/", timeout=1)
+        said = probe(f"{scheme}://127.0.0.1:{server.port}/", timeout=2)
 
     assert said["status"] == status
-    assert 0.9 < said["took_s"] < 4
+    assert 1.9 < said["took_s"] < 15
     assert said["worst_s"] < WORST_S
 
 

@@ -89,6 +89,16 @@ def test_the_last_message_is_the_summary_and_its_fields_are_the_outputs_of_the_n
     assert outputs["summary"].startswith(f"2 events from 127.0.0.1:{server.port} in ")
 
 
+def test_an_id_that_no_header_can_have_is_not_told_so_that_no_server_can_make_a_message_the_platform_kills_for():
+    # As JSON six times as long, and a line above 5 MiB is the end of the process, for all workspaces.
+    with Server(streaming(b"id: 1\n\nid: " + b"\x01" * 1_000_000 + b"\n\n")) as server:
+        heard = listen(url_of(server), reconnect_attempts=0)
+
+    assert heard.status == "completed"
+    assert len(orjson.dumps(heard.summary)) < 4096
+    assert heard.summary["last_event_id"] == ""
+
+
 def test_enough_is_enough_and_the_connection_is_closed():
     with Server(staying(event("a") + event("b") + event("c"))) as server:
         heard = listen(url_of(server), max_events=2)
@@ -116,27 +126,27 @@ def test_a_server_that_says_that_there_is_nothing_is_not_asked_again():
 
 def test_a_stream_that_goes_on_ends_with_the_timeout():
     with Server(staying(event("a"))) as server:
-        heard = listen(url_of(server), timeout=1)
+        heard = listen(url_of(server), timeout=2)
 
     assert (heard.status, heard.data, heard.error) == ("timeout", ["a"], None)
-    assert 0.9 < heard.summary["connection_duration"] < 5
+    assert 1.9 < heard.summary["connection_duration"] < 15
 
 
 def test_a_stream_that_drips_ends_with_the_timeout_too():
     with Server(dripping(b": still here\n", every_s=0.01)) as server:
-        heard = listen(url_of(server), timeout=1)
+        heard = listen(url_of(server), timeout=2)
 
     assert (heard.status, heard.summary["total_events"], heard.error) == ("timeout", 0, None)
-    assert heard.summary["connection_duration"] < 5
+    assert heard.summary["connection_duration"] < 15
 
 
 def test_long_listening_is_cut_before_the_platform_ends_the_call():
     with Server(staying(event("a"))) as server:
-        heard = Listener(most_s=0.5)(url_of(server), timeout=600)
+        heard = Listener(most_s=2)(url_of(server), timeout=600)
 
     assert (heard.status, heard.data, heard.error) == ("partial", ["a"], None)
     assert "cut" in heard.summary["summary"]
-    assert heard.summary["connection_duration"] < 5
+    assert heard.summary["connection_duration"] < 15
 
 
 @pytest.mark.parametrize(
@@ -149,7 +159,7 @@ def test_the_longest_call_is_well_within_the_platforms(limit, longest):
 
 def test_a_server_that_never_answers_is_an_error():
     with Server(lambda peer: peer.until_gone()) as server:
-        heard = listen(url_of(server), timeout=1)
+        heard = listen(url_of(server), timeout=2)
 
     assert heard.status == "error"
     assert isinstance(heard.error, StreamFailed)

@@ -1,5 +1,6 @@
 """The tool `wait_for_event`, on topics in memory: request and reply."""
 
+import threading
 import time
 
 import pytest
@@ -24,13 +25,13 @@ class Wire:
         self.sent = []
         self.error: Unavailable | None = None
         self.on_sent = lambda record: None
-        self.positions_taken = lambda: None
+        self.before_sending = lambda: None
 
     def lease(self, cluster):
         return self
 
     def send_all(self, records, *, timeout_s):
-        self.positions_taken()
+        self.before_sending()
         if self.error is not None:
             raise self.error
         (record,) = records
@@ -195,19 +196,25 @@ def test_where_nothing_can_be_read_nothing_is_published(bench):
 
 
 def test_the_position_is_taken_before_the_request_is_published(bench):
-    asked = []
+    published, too_early = threading.Event(), []
 
     def prepare(reader):
         offsets = reader.offsets
-        reader.offsets = lambda *args, **more: asked.append("position") or offsets(*args, **more)
+
+        def slowly(*args, **more):
+            too_early.append(published.wait(0.2))
+            return offsets(*args, **more)
+
+        reader.offsets = slowly
 
     bench.prepare = prepare
-    bench.wire.positions_taken = lambda: asked.append("published")
+    bench.wire.before_sending = published.set
     bench.wire.on_sent = bench.answer
     bench.call(publish_topic="requests", message="x")
 
-    assert asked[-1] == "published"
-    assert "position" in asked
+    assert too_early
+    assert not any(too_early)
+    assert published.is_set()
 
 
 @pytest.mark.parametrize(
@@ -217,7 +224,7 @@ def test_the_position_is_taken_before_the_request_is_published(bench):
         ({"message": "x"}, "publish_topic: missing"),
         ({"publish_topic": "requests"}, "message: missing"),
         ({"publish_topic": "requests", "message": "[1]", "format": "batch"}, "format: must be one of text, json"),
-        ({"timeout": 251}, "timeout:"),
+        ({"timeout": 241}, "timeout:"),
         ({"on_timeout": "perhaps"}, "on_timeout:"),
         ({"filter": "nonsense"}, "filter:"),
     ],
@@ -226,3 +233,11 @@ def test_parameters_that_make_no_sense_are_refused_before_anybody_connects(bench
     with pytest.raises(Malformed, match=told):
         bench.call(**parameters)
     assert bench.readers == []
+
+
+@pytest.mark.parametrize("given", [{"event_id": "\x01" * 400}, {"headers": {CORRELATION: "\x01" * 400}}])
+def test_what_ties_request_and_reply_together_is_bounded_as_the_answer_repeats_it(bench, given):
+    with pytest.raises(Malformed, match="is longer than 512 bytes"):
+        bench.call(publish_topic="requests", message="x", **given)
+
+    assert bench.wire.sent == []

@@ -36,6 +36,7 @@ class KafkaConsumer:
         """Raises SettingsInvalid when the library refuses the properties."""
         self._trouble: Trouble | None = None
         self._error: BridgeError | None = None
+        self._passed_over: Collection[int] = ()
         self._incremental = properties.get("group.protocol") == "consumer" or "cooperative" in str(
             properties.get("partition.assignment.strategy")
         )
@@ -110,6 +111,8 @@ class KafkaConsumer:
                 self._ended.discard(record.position)
             elif error.code() == KafkaError._PARTITION_EOF:
                 self._ended.add(TopicPartition(message.topic() or "", message.partition() or 0))
+            elif error.code() in self._passed_over:
+                continue
             elif error.fatal() or error.code() == KafkaError._FATAL:
                 raise ClientDead(_fatal(error))
             else:

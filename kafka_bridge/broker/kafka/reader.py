@@ -4,14 +4,16 @@ from collections.abc import Collection, Mapping, Sequence
 from types import MappingProxyType
 from typing import Final
 
-from confluent_kafka import OFFSET_BEGINNING, OFFSET_END, KafkaException
+from confluent_kafka import OFFSET_BEGINNING, OFFSET_END, KafkaError, KafkaException
 from confluent_kafka import TopicPartition as LibraryPartition
 
 from kafka_bridge.broker.causes import record_error
+from kafka_bridge.broker.config import NO_GROUP, Properties
 from kafka_bridge.broker.kafka.consumer import KafkaConsumer
 from kafka_bridge.broker.kafka.partitions import METADATA_TIMEOUT_S
 from kafka_bridge.broker.kafka.translate import BROKER_LIMIT, Translated
 from kafka_bridge.broker.ports import Start, Trouble
+from kafka_bridge.errors import Cause, Unavailable
 from kafka_bridge.events.record import TopicPartition
 
 # The question for an offset by time also knows these two "times", and asks each broker once for all its partitions.
@@ -20,6 +22,14 @@ _SPECIAL: Final = MappingProxyType({Start.EARLIEST: OFFSET_BEGINNING, Start.LATE
 
 class KafkaReader(KafkaConsumer):
     """Implements `ports.Reader`."""
+
+    def __init__(self, properties: Properties) -> None:
+        """Raises SettingsInvalid when the library refuses the properties."""
+        super().__init__(properties)
+        # The library asks who coordinates the group that it must be given, and whoever is in none needs no right to it.
+        self._alone = properties.get("group.id") == NO_GROUP
+        if self._alone:
+            self._passed_over = (KafkaError.GROUP_AUTHORIZATION_FAILED,)
 
     def reach(self, topic: str, timeout_s: float) -> bool:
         try:
@@ -37,6 +47,17 @@ class KafkaReader(KafkaConsumer):
     @property
     def ended(self) -> Collection[TopicPartition]:
         return self._ended
+
+    def committed(self, partitions: Sequence[TopicPartition]) -> Mapping[TopicPartition, int | None]:
+        try:
+            return super().committed(partitions)
+        except Unavailable as error:
+            # That the group may not be read is said within a poll only; nothing is assigned yet.
+            message = self._consumer.poll(0)
+            said = message.error() if message is not None else None
+            if said is not None:
+                raise record_error(said.code(), said.str(), limit_of=BROKER_LIMIT) from error
+            raise
 
     def topics(self) -> Mapping[str, int]:
         with Translated():
@@ -70,3 +91,7 @@ class KafkaReader(KafkaConsumer):
         if late := [one for one, offset in found.items() if offset < 0]:
             found.update(self.offsets(late, Start.LATEST, partly=partly))
         return found
+
+    def _on_trouble(self, trouble: Trouble) -> None:
+        if not (self._alone and trouble.cause is Cause.NOT_AUTHORIZED):
+            super()._on_trouble(trouble)

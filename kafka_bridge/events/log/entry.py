@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from enum import StrEnum
+from itertools import chain, repeat
 from typing import Final, NamedTuple
 
 import orjson
@@ -82,6 +83,17 @@ class Entry(NamedTuple):
 
 
 FIELDS: Final = Entry._fields
+_NUMBERS: Final = frozenset({"time", "duration_ms"})
+_TYPES: Final = tuple(
+    (int, float)
+    if name in _NUMBERS
+    else list | tuple
+    if name == "headers"
+    else type(Entry._field_defaults.get(name, ""))
+    for name in FIELDS
+)
+# The year 10000: no date is later.
+_END_S: Final = 253_402_300_800
 WRITER_CHARS: Final = 8
 ID_CHARS: Final = 16 + WRITER_CHARS
 # A row begins `["<id>","<kind>",`.
@@ -149,9 +161,17 @@ def from_row(row: bytes, fields: Sequence[str] = FIELDS) -> Entry | None:
     try:
         values = orjson.loads(row)
         entry = Entry(**{name: value for name, value in zip(fields, values, strict=False) if name in FIELDS})
-        return entry._replace(headers=[(name, value) for name, value in entry.headers]) if entry.headers else entry
+        if entry.headers:
+            entry = entry._replace(headers=[(name, value) for name, value in entry.headers])
+        return entry if _is_sound(entry) else None
     except (orjson.JSONDecodeError, TypeError, ValueError):
         return None
+
+
+def _is_sound(entry: Entry) -> bool:
+    """Whether everything is of its type: one row that another version wrote must not hide all the others."""
+    texts = chain.from_iterable(entry.headers)
+    return all(map(isinstance, entry, _TYPES)) and 0 <= entry.time < _END_S and all(map(isinstance, texts, repeat(str)))
 
 
 def id_of(row: bytes) -> str:

@@ -5,12 +5,14 @@ else will soon: so of many at once one pays. What could not be written waits for
 fails, fewer and fewer requests try. Nothing here is guarded by locks: greenlets switch only in the store.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
 
 from kafka_bridge.clock import Clock
 from kafka_bridge.events.log.entry import Entry, Ids
+from kafka_bridge.events.log.others import Others
+from kafka_bridge.events.log.pace import Job, Paced
 from kafka_bridge.events.log.pending import MAX_PENDING_BYTES, Pending
 from kafka_bridge.events.log.segments import MAX_SEGMENT_BYTES, Keys
 from kafka_bridge.events.log.shelf import Shelf, Steps
@@ -62,9 +64,7 @@ class EventLog:
         self.pending = Pending()
         self.keys = Keys(endpoint)
         self.writers = Writers(self.keys, new_writer, clock)
-        self.others: Sequence[Shelf] | None = None
-        """What other processes have written, as a reader found it at `others_at`."""
-        self.others_at = 0.0
+        self.others = Others(self.keys, self.shelf.writer, clock)
         self._ids = Ids(self.writers.shelf.writer)
         self._clock = clock
         self._leader: object = None
@@ -79,8 +79,8 @@ class EventLog:
         self._retry_at = 0.0
         self._full = False
         self._portion_bytes = MAX_SEGMENT_BYTES
-        self._entering = _Job(self.writers.enter)
-        self._tidying = _Job(self._tidy)
+        self._entering = Job(self.writers.enter)
+        self._tidying = Job(self._tidy)
         self._tidied = False
 
     @property
@@ -129,7 +129,7 @@ class EventLog:
         if self._leader is not None or not (len(self.pending) and (urgent or self.due)):
             return
         self._leader = store if who is None else who
-        paced = _Paced(store, self._clock.monotonic, until)
+        paced = Paced(store, self._clock.monotonic, until)
         try:
             self._lead(paced)
         except StorageFailed as failed:
@@ -193,7 +193,7 @@ class EventLog:
 
     # What the leader does.
 
-    def _lead(self, store: "_Paced") -> None:
+    def _lead(self, store: Paced) -> None:
         self.shelf.store = self.writers.store = store
         shelf = self.shelf
         if self.doubtful:
@@ -235,57 +235,3 @@ class EventLog:
         now = self._clock.now()
         if self.shelf.untidy(self.keep, now):
             yield from self.shelf.tidy(self.keep, now, merges=not self._full)
-
-
-class _Job:
-    """Work that one request may begin and another one ends."""
-
-    def __init__(self, make: Callable[[], Steps]) -> None:
-        self._make = make
-        self._steps: Steps | None = None
-
-    def drop(self) -> None:
-        """Begin anew the next time."""
-        self._steps = None
-
-    def go(self, store: "_Paced", calls: int | None = None) -> bool:
-        """Go on as long as there is time, or for so many calls; whether it is done. Raises StorageFailed."""
-        steps, self._steps = self._steps or self._make(), None
-        last = None if calls is None else store.calls + calls
-        for _ in steps:
-            if not store.has_time or store.calls == last:
-                self._steps = steps
-                return False
-        return True
-
-
-class _Paced:
-    """A store that knows how long its calls take, and whether there is time for another one."""
-
-    def __init__(self, store: Store, monotonic: Callable[[], float], until: float) -> None:
-        self._store = store
-        self._monotonic = monotonic
-        self._until = until
-        self.slowest_s = 0.0
-        self.calls = 0
-
-    @property
-    def has_time(self) -> bool:
-        """Whether a call is likely to end in time. The first one always has its chance."""
-        return self._monotonic() + self.slowest_s < self._until
-
-    def _timed[T](self, call: Callable[[], T]) -> T:
-        began = self._monotonic()
-        self.calls += 1
-        answer = call()
-        self.slowest_s = max(self.slowest_s, self._monotonic() - began)
-        return answer
-
-    def get(self, key: str) -> bytes | None:
-        return self._timed(lambda: self._store.get(key))
-
-    def set(self, key: str, value: bytes) -> None:
-        self._timed(lambda: self._store.set(key, value))
-
-    def delete(self, key: str) -> None:
-        self._timed(lambda: self._store.delete(key))

@@ -1,12 +1,12 @@
 """The event logs of all endpoints of the process. Pure but for its ports.
 
-How many refused requests are kept is limited per source: whoever can send garbage cannot push the events out of a log.
+Of refused requests few are kept: whoever can send garbage needs days to push the events out of a log with it.
 """
 
 import hashlib
 from collections import OrderedDict
 from collections.abc import Callable
-from typing import Final
+from typing import Final, NamedTuple
 
 from kafka_bridge.clock import Clock
 from kafka_bridge.events.log.entry import Entry
@@ -24,9 +24,38 @@ MAX_LOGS: Final = 512
 # Of what waits in all logs together.
 MAX_WAITING_BYTES: Final = 32 * 1024 * 1024
 MIN_WAITING_BYTES: Final = 64 * 1024
-# Requests that nobody has signed: so many at once, then one a second.
+# Requests that nobody has signed: of a source so many at once, then one a second; of all sources together so great a
+# share of the log, one after the other, and then one in ten minutes.
 REFUSED_AT_ONCE: Final = 10
 REFUSED_EVERY_S: Final = 1.0
+REFUSED_SHARE: Final = 10
+REFUSED_LATER_S: Final = 600.0
+
+
+class _Refusals:
+    """Which requests that nobody has signed are kept. Each source has a part of the share, whatever others get."""
+
+    def __init__(self, keep: int, sources: int) -> None:
+        self.made_for = keep, sources
+        self._soon = RateLimit(burst=REFUSED_AT_ONCE, interval_s=REFUSED_EVERY_S)
+        self._ever = RateLimit(burst=max(1, keep // (REFUSED_SHARE * sources)), interval_s=REFUSED_LATER_S * sources)
+        self._missed: dict[str, int] = {}
+
+    def take(self, source: str, *, now: float) -> int | None:
+        """How many before it were not kept; None when this one is not either."""
+        kept = self._soon.take(source, now=now) is not None and self._ever.take(source, now=now) is not None
+        if kept:
+            return self._missed.pop(source, 0)
+        self._missed[source] = self._missed.get(source, 0) + 1
+        return None
+
+
+class _Open(NamedTuple):
+    """A log, and the settings that it has."""
+
+    log: EventLog
+    keeping: Keeping
+    refusals: _Refusals
 
 
 class EventLogs:
@@ -35,41 +64,44 @@ class EventLogs:
     def __init__(self, clock: Clock, new_writer: Callable[[], str]) -> None:
         self._clock = clock
         self._new_writer = new_writer
-        self._logs: OrderedDict[str, tuple[EventLog, Keeping]] = OrderedDict()
+        self._logs: OrderedDict[str, _Open] = OrderedDict()
         self.feeds = Feeds(clock)
-        self._limit = RateLimit(burst=REFUSED_AT_ONCE, interval_s=REFUSED_EVERY_S)
 
     def open(self, endpoint: str, keeping: Keeping) -> EventLog:
         """The log of an endpoint with the settings of this moment."""
         found = self._logs.get(endpoint)
-        if found is not None and found[1] is keeping:
+        if found is not None and found.keeping is keeping:
             self._logs.move_to_end(endpoint)
-            return found[0]
-        log = found[0] if found is not None else self._make(endpoint)
+            return found.log
+        log = found.log if found is not None else self._make(endpoint)
         log.keep = keeping.keep
         log.pending.shrink(keep=keeping.keep)
-        self._logs[endpoint] = log, keeping
+        refusals = found.refusals if found is not None else None
+        share = keeping.keep, max(1, len(keeping.secrets.keys() - {""}))
+        if refusals is None or refusals.made_for != share:
+            refusals = _Refusals(*share)
+        self._logs[endpoint] = _Open(log, keeping, refusals)
         return log
 
     def record(self, endpoint: str, outcome: Outcome) -> None:
-        log, keeping = self._logs[endpoint]
+        log, keeping, refusals = self._logs[endpoint]
         if not keeping.keep:
             return
         missed: int | None = 0
         if outcome.verdict is Verdict.REJECTED or outcome.verdict is Verdict.SKIPPED:
-            missed = self._limit.take((endpoint, outcome.source), now=self._clock.monotonic())
+            missed = refusals.take(outcome.source, now=self._clock.monotonic())
         if missed is not None:
             for entry in entries_of(outcome, keeping, log.next_id, missed=missed):
                 self.add(endpoint, entry)
 
     def ran(self, endpoint: str, ran: Ran) -> None:
         found = self._logs.get(endpoint)
-        if found is not None and found[1].keep:
-            self.add(endpoint, entry_of_run(ran, found[1], found[0].next_id))
+        if found is not None and found.keeping.keep:
+            self.add(endpoint, entry_of_run(ran, found.keeping, found.log.next_id))
 
     def add(self, endpoint: str, entry: Entry) -> None:
         """Record one, in a log that is open."""
-        self._logs[endpoint][0].add(entry)
+        self._logs[endpoint].log.add(entry)
         self.feeds.add(endpoint, entry)
 
     def _make(self, endpoint: str) -> EventLog:
@@ -78,10 +110,10 @@ class EventLogs:
         plain = endpoint if is_plain(endpoint) else hashlib.sha256(endpoint.encode()).hexdigest()[:40]
         log = EventLog(plain, new_writer=self._new_writer, clock=self._clock)
         room = max(MIN_WAITING_BYTES, MAX_WAITING_BYTES // (len(self._logs) + 1))
-        for each in (log, *(known for known, _ in self._logs.values())):
+        for each in (log, *(known.log for known in self._logs.values())):
             each.room_bytes = min(MAX_PENDING_BYTES, room)
         return log
 
     def _least_used(self) -> str | None:
         """The log that nobody misses: what is stored of it is found again."""
-        return next((endpoint for endpoint, (log, _) in self._logs.items() if log.idle), None)
+        return next((endpoint for endpoint, known in self._logs.items() if known.log.idle), None)

@@ -18,6 +18,8 @@ from kafka_bridge.http import Inbound
 
 # A masked value that is shorter is found in nearly every text: it is masked where it is the whole of it.
 MIN_PART_CHARS: Final = 3
+# Masked values times the texts in which each is looked for: whoever sends many of both holds up everybody else.
+MAX_SEARCHED_CHARS: Final = 4_000_000
 # The events of one request that are recorded; the entry of the last one says how many more there were.
 MOST_OF_A_BATCH: Final = 200
 MAX_TEXT_CHARS: Final = 512
@@ -43,8 +45,8 @@ def entries_of(outcome: Outcome, keeping: Keeping, next_id: Callable[[], str], *
 def _entry(outcome: Outcome, taken: Taken | None, keeping: Keeping, entry_id: str, missed: int) -> Entry:
     inbound, error = outcome.inbound or _NOTHING, outcome.error
     # Who is not verified may have taken one sender's secret for another one's.
-    rejected = outcome.verdict is Verdict.REJECTED
-    secrets = keeping.every_secret if rejected else keeping.secrets_of(outcome.source)
+    unverified = outcome.verdict is not Verdict.VERIFIED and outcome.verdict is not Verdict.OWN
+    secrets = keeping.every_secret if unverified else keeping.secrets_of(outcome.source)
     event, record, delivery = (taken.event, taken.record, taken.delivery) if taken else (None, None, None)
     content_type = event.content_type if event else inbound.header("content-type")
     body = keeping.body(_value(outcome, inbound, record), content_type, secrets)
@@ -54,10 +56,11 @@ def _entry(outcome: Outcome, taken: Taken | None, keeping: Keeping, entry_id: st
     reason = _reason(outcome) if error or outcome.reason else ""
     texts = (event_id, event_type, key, reason, content_type)
     record_format, attributes = _form(event, record, secrets) if event and record and body.whole else ("", "")
-    if body.masked or (secrets and _is_any_in(secrets, texts, headers)):
+    masked = searchable(body.masked, [*texts, *[value for _, value in headers]])
+    if masked is None or masked or (secrets and _is_any_in(secrets, texts, headers)):
         record_format, attributes = "", ""
-        event_id, event_type, key, reason, content_type = (_clean(text, secrets, body.masked) for text in texts)
-        headers = [(name, _clean(value, secrets, body.masked)) for name, value in headers]
+        event_id, event_type, key, reason, content_type = (clean(text, secrets, masked) for text in texts)
+        headers = [(name, clean(value, secrets, masked)) for name, value in headers]
     # Not before: half a secret would not be found.
     headers = [(name, value[:MAX_TEXT_CHARS]) for name, value in headers]
     # By position: this is done for every webhook, and takes half as long.
@@ -94,11 +97,9 @@ def _entry(outcome: Outcome, taken: Taken | None, keeping: Keeping, entry_id: st
 
 def entry_of_run(ran: Ran, keeping: Keeping, next_id: Callable[[], str]) -> Entry:
     """What the log holds of a run. Its error is the app's own text, which may quote what the app was given."""
-    secrets, masked = keeping.every_secret, keeping.hidden(ran.text, ran.content_type)
-    event_id, event_type, error, run_id = (
-        _clean(str(whole(text)), secrets, masked)
-        for text in (ran.event_id, ran.event_type or "", ran.error, ran.run_id)
-    )
+    texts = [str(whole(text)) for text in (ran.event_id, ran.event_type or "", ran.error, ran.run_id)]
+    secrets, masked = keeping.every_secret, searchable(keeping.hidden(ran.text, ran.content_type), texts)
+    event_id, event_type, error, run_id = (clean(text, secrets, masked) for text in texts)
     return Entry(
         id=next_id(),
         kind=Kind.DEAD_LETTERED if ran.dead_lettered else Kind.RUN,
@@ -159,7 +160,17 @@ def _is_any_in(secrets: Sequence[str], texts: Sequence[str], headers: Sequence[t
     return [secret for secret in secrets if secret in together] != []
 
 
-def _clean(text: str, secrets: Sequence[str], masked: Sequence[str]) -> str:
+def searchable(masked: Sequence[str] | None, texts: Sequence[str]) -> Sequence[str] | None:
+    """The masked values to look for in the texts; None: there are too many, or unknown ones, and no text is kept."""
+    if not masked:
+        return masked
+    return masked if len(masked) * sum(map(len, texts)) <= MAX_SEARCHED_CHARS else None
+
+
+def clean(text: str, secrets: Sequence[str], masked: Sequence[str] | None) -> str:
+    """A text of the sender's without what must not be seen; with `masked` None nothing of it."""
+    if masked is None:
+        return text and MASK
     for secret in secrets:
         text = text.replace(secret, MASK)
     hidden = any(value == text or (len(value) >= MIN_PART_CHARS and value in text) for value in masked)

@@ -2,6 +2,7 @@
 
 import base64
 import json
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final, NamedTuple
@@ -12,9 +13,12 @@ import orjson
 from kafka_bridge.documents import text_of
 
 MASK: Final = "***"
+_ESCAPE: Final = re.compile("%[0-9A-F]{2}")
 MAX_BODY_BYTES: Final = 16 * 1024
 # A longer one is not parsed for the log's sake.
 MAX_MASKED_BYTES: Final = 1024 * 1024
+# Of a form, for the same reason.
+MAX_FIELDS: Final = 10_000
 # One that is shorter keeps no secret, and would be found everywhere.
 MIN_SECRET_CHARS: Final = 4
 BASE64: Final = "base64"
@@ -42,6 +46,10 @@ HEADERS: Final = frozenset(
 )
 
 
+class _TooLarge(Exception):
+    """Nobody looks for what is to be masked in it."""
+
+
 class Notes:
     """Why a body is not here as it came."""
 
@@ -52,13 +60,16 @@ class Notes:
 
 
 class Body(NamedTuple):
-    """A body as it is kept, and the values that were masked in it. `whole`: it is what came, to the last byte."""
+    """A body as it is kept, and the values that were masked in it; None where nobody knows all of them.
+
+    `whole`: it is what came, to the last byte.
+    """
 
     text: str
     encoding: str
     size_bytes: int
     note: str
-    masked: Sequence[str] = ()
+    masked: Sequence[str] | None = ()
     whole: bool = True
 
 
@@ -93,21 +104,20 @@ class Keeping:
         """What must not be kept of anything: for what is rare enough to be searched for all of them."""
         return tuple(dict.fromkeys(secret for own in self.secrets.values() for secret in own))
 
-    def hidden(self, text: str, content_type: str) -> Sequence[str]:
-        """The values that are masked in a text that is not kept itself."""
-        leaves: list[str] = []
-        if self.paths and text:
-            self._masked(text.encode("utf-8", "replace"), content_type, leaves)
-        return leaves
+    def hidden(self, text: str, content_type: str) -> Sequence[str] | None:
+        """The values that are masked in a text that is not kept itself; None where nobody knows all of them."""
+        if not self.paths or not text:
+            return ()
+        return self._masked(text.encode("utf-8", "replace"), content_type)[1]
 
     def body(self, raw: bytes, content_type: str, secrets: Sequence[str]) -> Body:
         """A body as it may be kept."""
-        leaves: list[str] = []
+        leaves: Sequence[str] | None = ()
         size_bytes, note, came = len(raw), "", raw
         if self.paths and raw:
-            found = self._masked(raw, content_type, leaves)
+            found, leaves = self._masked(raw, content_type)
             if found is None:
-                return Body("", "", size_bytes, Notes.UNMASKABLE, whole=False)
+                return Body("", "", size_bytes, Notes.UNMASKABLE, leaves, whole=False)
             raw = found
         if len(raw) > MAX_BODY_BYTES:
             note = Notes.CUT
@@ -127,13 +137,22 @@ class Keeping:
                 text, whole = text.replace(secret, MASK), False
         return Body(text, "", size_bytes, note, leaves, whole)
 
-    def _masked(self, raw: bytes, content_type: str, leaves: list[str]) -> bytes | None:
-        """The body with its values masked; None when that is not possible."""
+    def _masked(self, raw: bytes, content_type: str) -> tuple[bytes | None, Sequence[str] | None]:
+        """The body with its values masked, None when that is not possible; and the values."""
+        leaves: list[str] = []
+        try:
+            return self._without_values(raw, content_type, leaves), leaves
+        except (_TooLarge, RecursionError):
+            return None, None
+
+    def _without_values(self, raw: bytes, content_type: str, leaves: list[str]) -> bytes | None:
         if content_type.startswith(FORM):
             return self._masked_form(raw, leaves)
         claims = "json" in content_type or raw.lstrip()[:1] in {b"{", b"["}
         if len(raw) > MAX_MASKED_BYTES:
-            return None if claims else raw
+            if claims:
+                raise _TooLarge
+            return raw
         try:
             document = orjson.loads(raw)
         except orjson.JSONDecodeError:
@@ -152,10 +171,10 @@ class Keeping:
             return None
 
     def _masked_form(self, raw: bytes, leaves: list[str]) -> bytes | None:
-        if len(raw) > MAX_MASKED_BYTES:
-            return None
+        if len(raw) > MAX_MASKED_BYTES or raw.count(b"&") >= MAX_FIELDS:
+            raise _TooLarge
         try:
-            fields = parse_qsl(raw.decode(), keep_blank_values=True, max_num_fields=10_000)
+            fields = parse_qsl(raw.decode(), keep_blank_values=True)
         except ValueError:
             return None
         masked = []
@@ -165,7 +184,7 @@ class Keeping:
                 masked.append((name, MASK))
             elif value.lstrip()[:1] in {"{", "["}:
                 # A form that carries JSON in a field, as GitHub and Slack send it.
-                found = self._masked(value.encode(), "json", leaves)
+                found = self._without_values(value.encode(), "json", leaves)
                 if found is None:
                     return None
                 masked.append((name, found.decode()))
@@ -188,8 +207,10 @@ def _forms(secret: str) -> Iterable[str]:
     for escaped in (secret, json.dumps(secret)[1:-1], json.dumps(secret, ensure_ascii=False)[1:-1]):
         yield escaped
         yield escaped.replace("/", "\\/")
-    yield quote(secret, safe="")
-    yield quote_plus(secret)
+    for encoded in (quote(secret, safe=""), quote_plus(secret)):
+        yield encoded
+        # As .NET writes it.
+        yield _ESCAPE.sub(lambda escape: escape[0].lower(), encoded)
 
 
 def _is_at(name: str, paths: Iterable[Sequence[str]]) -> bool:

@@ -8,7 +8,7 @@ from kafka_bridge.events.log.entry import Entry, to_row
 from kafka_bridge.events.log.segments import MAX_SEGMENT_BYTES
 
 MAX_PENDING_BYTES: Final = 2 * 1024 * 1024
-# What an entry takes besides its texts.
+# What an entry takes besides those of its texts that may be long.
 ENTRY_BYTES: Final = 1024
 
 
@@ -32,14 +32,14 @@ class Pending:
     def add(self, entry: Entry, *, keep: int, room_bytes: int = MAX_PENDING_BYTES) -> None:
         """Let one more wait. When there are too many, the oldest go."""
         self._entries.append(entry)
-        self._bytes += len(entry.body) + ENTRY_BYTES
+        self._bytes += _size(entry)
         if self._bytes > room_bytes or len(self._entries) > keep:
             self.shrink(keep=keep, room_bytes=room_bytes)
 
     def shrink(self, *, keep: int, room_bytes: int = MAX_PENDING_BYTES) -> None:
         """Let no more wait than that."""
         while self._entries and (self._bytes > room_bytes or len(self._entries) > keep):
-            self._bytes -= len(self._entries.popleft().body) + ENTRY_BYTES
+            self._bytes -= _size(self._entries.popleft())
             self.dropped += 1
 
     def take(self, max_bytes: int = MAX_SEGMENT_BYTES) -> list[bytes]:
@@ -52,7 +52,7 @@ class Pending:
             if rows and size_bytes + len(row) > max_bytes:
                 break
             entry = self._entries.popleft()
-            self._bytes -= len(entry.body) + ENTRY_BYTES
+            self._bytes -= _size(entry)
             size_bytes += len(row)
             rows.append(row)
             taken.append(entry)
@@ -62,7 +62,7 @@ class Pending:
     def give_back(self, *, keep: int, room_bytes: int = MAX_PENDING_BYTES) -> None:
         """What was taken was not written: it waits again, before all others."""
         self._entries.extendleft(reversed(self._taken))
-        self._bytes += sum(len(entry.body) + ENTRY_BYTES for entry in self._taken)
+        self._bytes += sum(_size(entry) for entry in self._taken)
         self._taken = ()
         self.shrink(keep=keep, room_bytes=room_bytes)
 
@@ -70,3 +70,11 @@ class Pending:
         """What was taken is written; gives how many."""
         count, self._taken = len(self._taken), ()
         return count
+
+
+def _size(entry: Entry) -> int:
+    """About what an entry takes in memory: what senders may make long is counted."""
+    headers = 0
+    for _, value in entry.headers:
+        headers += len(value)
+    return ENTRY_BYTES + len(entry.body) + len(entry.attributes) + headers

@@ -1,6 +1,6 @@
 """Looks at the log: what all writers have written, and what waits for being written. Pure but for its ports.
 
-What is read is not kept, apart from a bounded number of segments without their bodies: a segment never changes.
+What is read is not kept, apart from a bounded number of segments without bodies and headers: a segment never changes.
 """
 
 from collections import OrderedDict
@@ -12,25 +12,21 @@ from kafka_bridge.events.log.entry import RUNS, Entry
 from kafka_bridge.events.log.log import EventLog
 from kafka_bridge.events.log.query import Filter, Page, Row, joined, page_of
 from kafka_bridge.events.log.segments import Ref, decode
-from kafka_bridge.events.log.shelf import Shelf, Steps
 from kafka_bridge.events.log.store import StorageFailed, Store
-from kafka_bridge.events.log.writers import Writers
 
 # So many entries older than the cursor are looked through for one page: nothing else runs meanwhile.
 SCAN: Final = 5_000
-# Of segments that were read, without bodies.
+# Of segments that were read, without bodies and headers.
 CACHE_BYTES: Final = 16 * 1024 * 1024
 # What an entry takes in memory besides its texts.
 ENTRY_BYTES: Final = 700
-# What other processes write is looked for this often.
-OTHERS_S: Final = 2.0
 # While a look goes on others put segments together and delete them. So often it begins anew.
 LOOKS: Final = 3
 _NOT_READ: Final = "the log cannot be read: {}"
 
 
 class Cache:
-    """Segments that were read, without their bodies; of all endpoints."""
+    """Segments that were read, without bodies and headers; of all endpoints."""
 
     def __init__(self, max_bytes: int = CACHE_BYTES) -> None:
         self._max_bytes = max_bytes
@@ -114,14 +110,14 @@ class Reader:
             if not vanished:
                 break
             # Another process has put segments together meanwhile: their rows are in a new one.
-            log.others = None
+            log.others.again()
         return seen
 
     def _look(self, log: EventLog, store: Store, below: str) -> tuple[_Seen, bool]:
-        found = {entry.id: entry._replace(body="") for entry in log.pending.entries}
+        found = {entry.id: _brief(entry) for entry in log.pending.entries}
         older, newer, floor, trouble, vanished = 0, 0, "", "", False
         try:
-            self._find_others(log, store)
+            log.others.find(store)
         except StorageFailed as failed:
             # What is known may still be read.
             trouble = _NOT_READ.format(failed)
@@ -150,8 +146,8 @@ class Reader:
         if known is not None:
             return known, False
         value = store.get(key)
-        found = tuple(entry._replace(body="") for entry in decode(value).entries()) if value is not None else ()
-        texts = sum(len(entry.reason) + len(entry.path) + len(entry.key) for entry in found)
+        found = tuple(_brief(entry) for entry in decode(value).entries()) if value is not None else ()
+        texts = sum(map(_texts_of, found))
         self._cache.put(key, found, texts + (len(found) + 1) * ENTRY_BYTES)
         return found, value is None
 
@@ -160,14 +156,14 @@ class Reader:
         for _ in range(LOOKS) if missing else ():
             if not self._gather(log, store, missing, found):
                 break
-            log.others = None
+            log.others.again()
         return found
 
     def _gather(self, log: EventLog, store: Store, missing: set[str], found: dict[str, Entry]) -> bool:
         """Look for what is missing; whether it is worth while to look again. Raises StorageFailed."""
         failure: StorageFailed | None = None
         try:
-            self._find_others(log, store)
+            log.others.find(store)
         except StorageFailed as failed:
             failure = failed
         vanished = False
@@ -187,30 +183,18 @@ class Reader:
 
     def _refs(self, log: EventLog) -> Sequence[Ref]:
         """All segments that are known, the newest first."""
-        refs = {ref.place: ref for shelf in (log.shelf, *(log.others or ())) for ref in shelf.everything}
+        refs = {ref.place: ref for ref in (*log.others.refs, *log.shelf.everything)}
         return sorted(refs.values(), key=lambda ref: ref.last, reverse=True)
 
-    def _find_others(self, log: EventLog, store: Store) -> None:
-        """What other processes have written. Raises StorageFailed."""
-        now = self._clock.monotonic()
-        if log.others is not None and now - log.others_at <= OTHERS_S:
-            return
-        # Not the log's own list: a commit may be waiting in the middle of it.
-        writers = Writers(log.keys, lambda: log.shelf.writer, self._clock)
-        writers.store = store
-        _run(writers.read())
-        found = []
-        for writer in writers.others:
-            shelf = Shelf(log.keys, writer)
-            shelf.store = store
-            _run(shelf.load())
-            found.append(shelf)
-        log.others, log.others_at = found, now
+
+def _brief(entry: Entry) -> Entry:
+    """What a list needs of it: the rest of a thousand events may take as much as all else in the process."""
+    return entry._replace(body="", headers=(), attributes="")
 
 
-def _run(steps: Steps) -> None:
-    for _ in steps:
-        pass
+def _texts_of(entry: Entry) -> int:
+    """The characters of those texts that a sender may make long."""
+    return sum(map(len, (entry.event_id, entry.event_type, entry.reason, entry.path, entry.key, entry.content_type)))
 
 
 def rows_end_before(cursor: str, since: float) -> bool:

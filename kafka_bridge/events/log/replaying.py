@@ -12,7 +12,7 @@ from typing import Final
 import orjson
 
 from kafka_bridge.errors import NotReplayable
-from kafka_bridge.events.envelope import BINARY, Envelope, Event, rfc3339
+from kafka_bridge.events.envelope import BINARY, FORMATS, Envelope, Event, rfc3339
 from kafka_bridge.events.log.entry import Entry, Kind
 from kafka_bridge.events.log.masking import BASE64
 from kafka_bridge.events.outcome import Verdict
@@ -46,7 +46,7 @@ def why_not(entry: Entry) -> str:
         return "The event has led to no topic."
     if entry.note:
         return f"The log does not hold the event's body as it came: {entry.note}."
-    if not entry.record_format:
+    if entry.record_format not in FORMATS:
         return "The log does not hold the whole record: values in it are masked or cut, or another version wrote it."
     return ""
 
@@ -116,4 +116,12 @@ def _event(entry: Entry) -> Event:
 
 
 def _attributes(entry: Entry) -> Mapping[str, str]:
-    return orjson.loads(entry.attributes) if entry.attributes else {}
+    if not entry.attributes:
+        return {}
+    try:
+        attributes: dict[str, str] = orjson.loads(entry.attributes)
+        # An attribute that is no text is none of ours.
+        "".join(attributes.values())
+    except (orjson.JSONDecodeError, AttributeError, TypeError) as error:
+        raise NotReplayable(_NOT_HELD) from error
+    return attributes

@@ -16,6 +16,8 @@ from kafka_bridge.events.log.entry import FIELDS, Entry, from_row, id_of, is_id,
 
 # Of rows, as they are written and before they are deflated.
 MAX_SEGMENT_BYTES: Final = 1024 * 1024
+# Segments that resemble one another are put together as long as they are small when deflated.
+MAX_INFLATED_BYTES: Final = 32 * MAX_SEGMENT_BYTES
 # The next level takes half as long again, for a twelfth less.
 _LEVEL: Final = 1
 
@@ -104,7 +106,7 @@ def encode(rows: Sequence[bytes], *, level: int = 0, replaces: Sequence[Place] =
 def decode(value: bytes) -> Segment:
     """A segment, read. Of one that is broken whatever can be read."""
     try:
-        header, *rows = zlib.decompress(value).split(b"\n")
+        header, *rows = _inflated(value).split(b"\n")
         found = orjson.loads(header)
         fields = tuple(map(str, found["fields"]))
         replaces = tuple((str(writer), int(number)) for writer, number in found["replaces"])
@@ -116,6 +118,15 @@ def decode(value: bytes) -> Segment:
         return segment
     # Another version's: its rows are written anew, so that those of two versions can stand in one segment.
     return Segment([to_row(entry) for entry in segment.entries()], level, replaces, FIELDS, len(value))
+
+
+def _inflated(value: bytes) -> bytes:
+    """What was deflated. Raises ValueError for more than any segment holds: a few bytes may stand for gigabytes."""
+    inflater = zlib.decompressobj()
+    raw = inflater.decompress(value, MAX_INFLATED_BYTES)
+    if not inflater.eof:
+        raise ValueError
+    return raw
 
 
 def describe(place: Place, rows: Iterable[bytes], *, level: int, size_bytes: int) -> Ref:

@@ -10,7 +10,7 @@ from collections.abc import Container, Generator, Iterable, Mapping, Sequence
 from itertools import chain, groupby
 from typing import Any, Final
 
-from kafka_bridge.events.log.entry import time_of
+from kafka_bridge.events.log.entry import is_id, time_of
 from kafka_bridge.events.log.register import SLOTS, Register
 from kafka_bridge.events.log.segments import (
     Keys,
@@ -280,7 +280,13 @@ def _read(document: Mapping[str, Any]) -> tuple[int, float, list[Ref], list[Plac
 
 
 def _refs(rows: Iterable[Sequence[Any]]) -> list[Ref]:
-    return [Ref(*row) for row in rows]
+    refs = []
+    for writer, number, level, entries, events, size_bytes, first, last in rows:
+        counts = int(number), int(level), int(entries), int(events), int(size_bytes)
+        refs.append(Ref(str(writer), *counts, str(first), str(last)))
+    if not all(is_id(ref.first) and is_id(ref.last) for ref in refs):
+        raise ValueError
+    return refs
 
 
 def _places(rows: Iterable[Sequence[Any]]) -> list[Place]:

@@ -70,10 +70,10 @@ class Connector:
         target = hop.target
         url = httpcore.URL(scheme=target.scheme, host=target.host, port=target.port, target=target.path)
         headers = [(name.encode(), value.encode()) for name, value in hop.lines(last_event_id)]
+        context = self._context() if target.scheme == "https" else None
+        sockets = Outbound(bounds, self._resolve, self._dial)
         with (
-            httpcore.HTTPConnection(
-                url.origin, ssl_context=self._context(), network_backend=Outbound(bounds, self._resolve, self._dial)
-            ) as connection,
+            httpcore.HTTPConnection(url.origin, ssl_context=context, network_backend=sockets) as connection,
             connection.stream(hop.method, url, headers=headers, content=hop.body or None) as response,
         ):
             yield response

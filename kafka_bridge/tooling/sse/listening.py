@@ -71,21 +71,25 @@ class Listening:
         except OutOfTime:
             self._out_of_time()
         assert self._ending is not None
-        self._account.last_event_id = self._last_event_id
+        # One that no header can have is nothing to go on with, and may be too large to be told.
+        self._account.last_event_id = self._resume_from
         duration_s = self._world.clock.monotonic() - self._began
         summary = self._account.summary(self._ending, self._failure, duration_s)
         if summary["status"] == "error" and self.error is None and self._failure is not None:
             self.error = StreamFailed(str(self._failure))
         yield summary
 
+    @property
+    def _resume_from(self) -> str:
+        return self._last_event_id if is_header_value(self._last_event_id) else ""
+
     def _connection(self) -> Generator[Mapping[str, object], None, Failure | None]:
         """One connection, to its end; why it ended, None where the server ended it or nothing more is wanted."""
         self._account.attempts += 1
         self._failure = None
         parser = Parser(self._last_event_id)
-        resume_from = self._last_event_id if is_header_value(self._last_event_id) else ""
         try:
-            with self._connector.open(self._subscription.hop, resume_from, self._bounds) as pieces:
+            with self._connector.open(self._subscription.hop, self._resume_from, self._bounds) as pieces:
                 if pieces is None:
                     self._connected, self._ending = True, Ending.SAID_SO
                     return None

@@ -133,7 +133,7 @@ class Process:
 
     def seen(self, limit: int = 100_000, **wanted: object) -> list[Entry]:
         """All rows of the log, as a fresh look has them."""
-        self.log.others = None
+        self.log.others.again()
         page = self.reader.query(self.log, self.store, Filter(**wanted), limit=limit)
         assert page.trouble == ""
         return [row.entry for row in page.rows]

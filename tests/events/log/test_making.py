@@ -2,6 +2,7 @@
 
 import itertools
 import json
+import time
 
 import orjson
 import pytest
@@ -10,6 +11,7 @@ from kafka_bridge.errors import Cause, Unavailable
 from kafka_bridge.events.log.entry import Entry, Ids, from_row, id_at, id_of, is_id, is_run, time_of, to_row
 from kafka_bridge.events.log.making import MOST_OF_A_BATCH, entries_of, entry_of_run
 from kafka_bridge.events.log.masking import Keeping
+from kafka_bridge.events.outcome import Verdict
 from kafka_bridge.events.run import Ran
 from tests.stand_ins import NOW, Broker, receive_at, request, source_of
 
@@ -209,3 +211,48 @@ def test_without_an_event_nothing_of_one_is_told():
     outcome = receive_at(request(b"{}"), source_of(scheme="none"), Broker(), now=NOW)._replace(events=())
 
     assert [entry.kind for entry in entries_of(outcome, Keeping(1), ids())] == ["handshake"]
+
+
+@pytest.mark.parametrize("deep", [0, 300, 990])
+def test_a_masked_value_is_not_in_the_key_of_an_event_whose_body_cannot_be_masked(deep):
+    body = b'{"id": "evt_1", "email": "jane@example.com", "more": [%s%s]}' % (b"[" * deep, b"]" * deep)
+    (entry,) = made(body, keeping=Keeping(10, (("email",), ("x",))), key="{body.email}")
+
+    assert (entry.kind, entry.key) == ("accepted", "***")
+    assert "jane" not in repr(entry)
+
+
+def test_many_masked_values_and_long_headers_are_not_searched_for_one_another():
+    # Each of these values in each of these headers took the only thread of the process for a minute.
+    values = [f"a{number:06d}" for number in range(90_000)]
+    names = ("x-request-id", "user-agent", "traceparent", "ce-id", "webhook-id", "svix-id", "idempotency-key")
+    headers = dict.fromkeys(names, "x" * 14_000 + values[17])
+    began = time.process_time()
+    (entry,) = made(
+        json.dumps({"id": "evt_1", "password": values}).encode(), headers, keeping=Keeping(10, (("password",),))
+    )
+
+    assert time.process_time() - began < 3
+    assert {name: value for name, value in entry.headers if name in names} == dict.fromkeys(names, "***")
+    assert json.loads(entry.body)["password"] == "***"
+
+
+def test_a_row_whose_values_are_of_another_type_is_left_out():
+    (entry,) = made()
+    sound = from_row(to_row(entry))
+    assert sound is not None
+    for field in Entry._fields:
+        for wrong in ({}, [[1, 2]], None, 1e300 if field == "time" else {"a": 1}):
+            assert from_row(orjson.dumps([*entry._replace(**{field: wrong})])) is None, (field, wrong)
+    for field in ("time", "duration_ms", "partition", "status"):
+        assert from_row(to_row(entry._replace(**{field: "3"}))) is None
+
+
+@pytest.mark.parametrize("verdict", [Verdict.REJECTED, Verdict.SKIPPED, Verdict.UNCHECKED])
+def test_of_a_request_that_nobody_has_verified_no_source_s_secret_is_kept(verdict):
+    keeping = Keeping.compiled(10, (), {"": ["of-the-endpoint"], "default": ["of-the-default"], "git": ["of-git"]})
+    body = b'{"id": "of-git 1", "type": "x", "tokens": ["of-the-endpoint", "of-the-default", "of-git"]}'
+    outcome = receive_at(request(body, {"x-request-id": "of-git"}), source_of(scheme="none"), Broker(), now=NOW)
+    (entry,) = entries_of(outcome._replace(verdict=verdict), keeping, ids())
+
+    assert "of-" not in repr(entry._replace(content_type=""))

@@ -139,3 +139,30 @@ def test_a_secret_at_the_cut_is_masked_whole(before):
 
     assert "s3c" not in found.text
     assert len(found.text) <= MAX_BODY_BYTES
+
+
+@pytest.mark.parametrize("deep", [300, 990, 1020])
+@pytest.mark.parametrize("shape", [(b"[", b"]"), (b'{"b":', b"}")])
+def test_of_a_body_that_is_nested_deeper_than_can_be_masked_nothing_is_kept_and_nothing_fails(deep, shape):
+    opens, closes = shape
+    body = kept(opens * deep + b'{"a": "x"}' + closes * deep, "a" if opens == b"[" else ".".join("b" * deep) + ".a")
+
+    assert (body.text, body.note, body.whole) == ("", Notes.UNMASKABLE, False)
+
+
+@pytest.mark.parametrize(
+    ("body", "content_type"),
+    [
+        (b'{"a": "x", "b": "%s"}' % (b"y" * MAX_MASKED_BYTES), JSON),
+        (b"a=x&" + b"b=y&" * 10_000, "application/x-www-form-urlencoded"),
+        (b"[" * 990 + b'{"a": "x"}' + b"]" * 990, JSON),
+    ],
+)
+def test_what_is_masked_in_a_body_that_nobody_looks_through_is_not_known(body, content_type):
+    assert kept(body, "a", content_type).masked is None
+    assert Keeping(10, (("a",),)).hidden(body.decode(), content_type) is None
+
+
+@pytest.mark.parametrize("written", ["a%2Fb%2B%C3%A4", "a%2fb%2b%c3%a4", "a/b+ä", "a\\/b+\\u00e4"])
+def test_a_secret_is_found_however_a_form_or_a_document_writes_it(written):
+    assert kept(f"x={written}&y".encode(), content_type="text/plain", secrets=["a/b+ä"]).text == "x=***&y"

@@ -1,7 +1,12 @@
 """Looks at the log: pages, filters, runs."""
 
+import tracemalloc
+import zlib
+
+import orjson
 import pytest
 
+from kafka_bridge.events.log.masking import HEADERS
 from kafka_bridge.events.log.query import Filter
 from kafka_bridge.events.log.reader import CACHE_BYTES, Cache, Reader
 from kafka_bridge.events.log.shelf import COMMITS, FAN_IN
@@ -134,7 +139,7 @@ def test_what_another_process_writes_appears_soon():
 
 def test_a_store_that_fails_is_told_and_what_waits_is_shown():
     one = filled(5)
-    one.log.others = None
+    one.log.others.again()
     one.add(6)
     one.store.fate = lambda _operation: "hung"
 
@@ -198,6 +203,46 @@ def test_a_segment_that_is_broken_is_passed_over():
     disk.values["kb1-endpoint-1-0a0b0c0d-2"] = b"garbage"
 
     assert names(page(one)) == ["e-4", "e-3", "e-1", "e-0"]
+
+
+def test_a_segment_of_a_few_bytes_that_stand_for_gigabytes_is_passed_over():
+    one = filled(5)
+    deflater = zlib.compressobj()
+    megabyte = b"\n" * 1024 * 1024
+    bomb = b"".join(deflater.compress(megabyte) for _ in range(200)) + deflater.flush()
+    one.store.disk.values["kb1-endpoint-1-0a0b0c0d-2"] = bomb
+    tracemalloc.start()
+    found = names(page(one))
+    _, peak_bytes = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+
+    assert found == ["e-4", "e-3", "e-1", "e-0"]
+    assert peak_bytes < 100_000_000
+
+
+@pytest.mark.parametrize(
+    "segment",
+    [
+        ["0a0b0c0d", 7, 0, 1, 1, 99, "", ""],
+        ["0a0b0c0d", 7, 0, 1, 1, 99, 5, None],
+        ["0a0b0c0d", 7, 0, 1, 1, "many", "0" * 24, "f" * 24],
+        ["0a0b0c0d", 7, 0, 1, 1, 99, "zz" * 12, "zz" * 12],
+        [7],
+    ],
+)
+def test_a_list_of_segments_that_is_none_stops_nothing(segment):
+    one = filled(40)
+    document = {"n": 10**6, "next": 41, "time": NOW, "segments": [segment], "condemned": [], "guests": {}}
+    one.store.disk.values["kb1-endpoint-1-0a0b0c0d-m0"] = orjson.dumps(document)
+    one.time.at += 3600.0
+
+    fresh = Process(one.store.disk, one.time, "00000002")
+    for number in range(3):
+        fresh.add(99 + number)
+        fresh.flush()
+
+    assert names(page(fresh))[0] == "e-101"
+    assert fresh.log.trouble == ""
 
 
 @pytest.mark.parametrize("key", ["kb1-endpoint-1-d0", "kb1-endpoint-1-0a0b0c0d-m0", "kb1-endpoint-1-0a0b0c0d-m1"])
@@ -289,3 +334,19 @@ def test_the_reader_needs_no_process_of_its_own():
 
     assert names(page(fresh)) == [f"e-{number}" for number in reversed(range(5))]
     assert "set" not in fresh.store.calls
+
+
+def test_what_is_known_of_segments_takes_no_more_memory_than_it_may_whatever_is_in_their_entries():
+    one = process(keep=100_000)
+    for number in range(1500):
+        headers = [(name, f"{number:09d}" * 56) for name in HEADERS]
+        one.add(number, headers=headers, attributes=f'{{"a": "{number:04000d}"}}')
+        if number % 50 == 49:
+            one.flush()
+    tracemalloc.start()
+    one.reader = Reader(Cache(max_bytes=2_000_000), one.time.clock)
+    assert len(page(one).rows) == 100
+    held_bytes, _ = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+
+    assert held_bytes < 5_000_000

@@ -252,3 +252,14 @@ def test_an_entry_of_an_older_version_is_read_and_refused():
 
     assert old == entry._replace(record_format="", attributes="")
     assert "another version" in refusal(old)
+
+
+@pytest.mark.parametrize("attributes", ["{", "[]", "1", '{"id": 1}', '{"id": null}'])
+def test_attributes_that_are_none_are_refused(attributes):
+    _, (entry,) = taken(b"{}", CLOUDEVENT)
+    assert "attributes" not in refusal(entry._replace(attributes=attributes))
+
+
+def test_a_form_of_record_that_this_version_does_not_know_is_refused():
+    _, (entry,) = taken(b"{}")
+    assert "another version" in refusal(entry._replace(record_format="zipped"))
