@@ -84,6 +84,11 @@ class Host:
         """The plugin's tools, by name."""
         return self._manifest.tools
 
+    @property
+    def declared_credentials(self) -> frozenset[str]:
+        """The names of the tools' credentials."""
+        return self._manifest.credentials
+
     async def start(self) -> None:
         """Start all of it, and return when requests are served. Raises NotRunning, and OSError for a taken port."""
         options = self._options

@@ -83,6 +83,10 @@ def tool(
         host = Host(options)
     except NoPlugin as error:
         raise click.BadParameter(str(error), param_hint="--plugin") from error
+    if unknown := sorted(credentials.keys() - host.declared_credentials):
+        known = ", ".join(sorted(host.declared_credentials))
+        told = f"the plugin has no credential {', '.join(unknown)}; it has {known}"
+        raise click.BadParameter(told, param_hint="--credentials")
     try:
         asyncio.run(_call(host, name, _typed(host, name, parameters), credentials, validate=validate))
     except NoTool as error:
@@ -112,7 +116,8 @@ def _typed(host: Host, name: str, parameters: Mapping[str, str]) -> Mapping[str,
     """As Dify passes them on: a number as one, everything else as a text."""
     declared = host.declared_tools.get(name, Tool("", {})).parameters
     if declared and (unknown := sorted(parameters.keys() - declared.keys())):
-        raise click.BadParameter(f"{name} has no parameter {', '.join(unknown)}", param_hint="NAME=VALUE")
+        told = f"{name} has no parameter {', '.join(unknown)}; it has {', '.join(declared)}"
+        raise click.BadParameter(told, param_hint="NAME=VALUE")
     return {key: _number(text) if declared.get(key) in _NUMBERS else text for key, text in parameters.items()}
 
 

@@ -94,9 +94,9 @@ The endpoint stays up at {url}, Kafka at {host.bootstrap}. Ctrl-C ends both. Try
 
   BODY='{{"event_type":"order.paid","id":"order-1"}}'
   SIGNATURE=$(printf %s "$BODY" | openssl dgst -sha256 -hmac '{secret}' | sed 's/.* //')
-  curl -i {url}/webhook/shop -d "$BODY" -H 'Content-Type: application/json' -H "X-Webhook-Signature: $SIGNATURE"
-  curl -i {url}/webhook/shop -d "$BODY forged" -H "X-Webhook-Signature: $SIGNATURE"
-  curl {url}/health -H 'Authorization: Bearer {token}'
+  curl -iw '\\n' {url}/webhook/shop -d "$BODY" -H 'Content-Type: application/json' -H "X-Webhook-Signature: $SIGNATURE"
+  curl -iw '\\n' {url}/webhook/shop -d "$BODY forged" -H "X-Webhook-Signature: $SIGNATURE"
+  curl -w '\\n' {url}/health -H 'Authorization: Bearer {token}'
   kcat -b {host.bootstrap} -C -t demo.shop -e -f '%h\\n%s\\n'
 """
 

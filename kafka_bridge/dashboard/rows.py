@@ -75,7 +75,7 @@ def row_view(row: Row, now: float, words: Words) -> RowView:
         type=one_line(entry.event_type),
         time=when(entry.time, now, words),
         place=place(entry),
-        runs=len(row.runs),
+        runs=sum(run.kind == Kind.RUN for run in row.runs),
         last_run=badge(word_of(row.runs[-1]), words) if row.runs else None,
         reason=one_line(entry.reason, TEXT_CHARS),
         missed=entry.missed,

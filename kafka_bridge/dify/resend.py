@@ -219,7 +219,7 @@ def _chosen(rows: Iterable[Row], told: Told, outcome: str, refusal: Callable[[st
             refusals[entry.topic] = refusal(entry.topic)
         reason = why_not(entry) or refusals[entry.topic]
         if not reason and entry.kind not in ORIGINALS and entry.kind != outcome:
-            reason = f"A {entry.kind} is sent again where the outcome that is asked for says so."
+            reason = f"A copy ({entry.kind}): only originals are sent, unless the outcome asked for is {entry.kind}."
         if reason:
             told.skip(entry, reason)
             continue

@@ -44,7 +44,10 @@ _UNKNOWN_OUTCOME: Final = (
 _NO_ANSWER: Final = f"Kafka did not answer: check {_LABEL['bootstrap_servers']}, or try again in a moment."
 _LATER: Final = "Try again in a moment."
 _BY_KIND: Final = (
-    (SettingsInvalid, "Mend that in the credentials of Kafka Bridge, or in the node's own connection parameters."),
+    (
+        SettingsInvalid,
+        "Mend that in the credentials of Kafka Bridge, or in the node's own connection parameters, where it has any.",
+    ),
     (NotFound, _BY_CAUSE[Cause.TOPIC_DOES_NOT_EXIST]),
     (NothingCame, "Wait longer, or check the filter, and whoever should have written the record."),
     (Refused, "Correct the parameters and call the tool again."),

@@ -85,7 +85,8 @@ def read_selection(parameters: Parameters, *, now: float) -> Selection:
         filter=read_filter(parameters, "filter"),
         partition=None if partition == _NO_PARTITION else partition,
         offset=parameters.integer("offset", default=0, low=-(2**53), high=2**53),
-        timestamp_ms=_timestamp(parameters, now) if start is From.TIMESTAMP else 0,
+        # Below zero Kafka means something else: -1 is the end.
+        timestamp_ms=max(0, _timestamp(parameters, now)) if start is From.TIMESTAMP else 0,
         group_id=group_id,
         commit=commit,
     )

@@ -15,7 +15,7 @@ from devhost.package import build_package, packed_files
 ALLOWED = re.compile(
     r"manifest\.yaml|main\.py|requirements\.txt|LICENSE|README\.md|PRIVACY\.md|CHANGELOG\.md"
     r"|readme/README_[a-z]{2}_[A-Za-z]+\.md|_assets/[\w.-]+\.(svg|png)|group/\w+\.yaml|(endpoints|provider|tools)/\w+\.(py|yaml)"
-    r"|kafka_bridge/([\w]+/)*\w+\.(py|typed)|kafka_bridge/dashboard/templates/\w+\.(html|css|js)"
+    r"|kafka_bridge/([\w]+/)*\w+\.(py|typed)|kafka_bridge/dashboard/templates/[\w-]+\.(html|css|js)"
 )
 PLATFORM_BYTES = 50 * 1024 * 1024
 

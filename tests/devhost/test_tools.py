@@ -212,7 +212,7 @@ def test_credentials_may_be_looked_at_first(folder, tmp_path):
     ("arguments", "told"),
     [
         (["nope"], "no tool nope; it has echo"),
-        (["echo", "nope=1"], "echo has no parameter nope"),
+        (["echo", "nope=1"], "echo has no parameter nope; it has then, count"),
         (["echo", "then"], "NAME=VALUE"),
         (["echo", "then=@/absent"], "cannot be read"),
     ],
@@ -228,6 +228,15 @@ def test_credentials_that_are_no_json_object_are_refused(folder, tmp_path):
     for text in ("[]", "{"):
         (tmp_path / "saved.json").write_text(text)
         assert run(folder, "echo", "--credentials", str(tmp_path / "saved.json")).exit_code == 2
+
+
+def test_a_credential_that_there_is_not_is_told_beside_those_that_there_are(folder, tmp_path):
+    (tmp_path / "saved.json").write_text('{"allow_everything": "enabled"}')
+    done = run(folder, "echo", "--credentials", str(tmp_path / "saved.json"))
+
+    assert done.exit_code == 2
+    told = " ".join(done.stderr.split())
+    assert "no credential allow_everything; it has bootstrap_servers, then" in told
 
 
 def test_it_publishes_to_an_embedded_broker_with_nothing_else(tmp_path):

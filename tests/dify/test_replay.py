@@ -409,6 +409,7 @@ def test_copies_are_sent_only_where_somebody_asks_for_them():
     _, copies = rig.many({"dry_run": False, "outcome": "replay", "limit": 1})
 
     assert (told["replayed"], told["skipped"]) == (1, 1)
+    assert "A copy (replay): only originals are sent" in str(told["records"])
     assert copies["replayed"] == 1
 
 

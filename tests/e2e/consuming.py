@@ -118,7 +118,7 @@ class Endpoint:
 
 
 def endpoint_on(
-    host: BackgroundHost, app: str, flow: Flow, *, token: str, client: httpx.Client, **settings: Any
+    host: BackgroundHost, app: str, flow: Flow, /, *, token: str, client: httpx.Client, **settings: Any
 ) -> Endpoint:
     """Configure an endpoint with a topic and a group of its own; `settings` as they are saved."""
     hook = fresh("hook")

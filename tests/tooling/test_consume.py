@@ -10,6 +10,7 @@ from kafka_bridge.tooling.consume import OUTPUTS, Consume
 from kafka_bridge.tooling.errands import Errands
 from kafka_bridge.tooling.messages import Json, Text, Variable
 from kafka_bridge.tooling.parameters import Parameters
+from kafka_bridge.tooling.selection import read_selection
 from tests.tooling.readers import NOW, SAVED, Quick, Shelf, ShelfReader, dead, running_clock
 
 
@@ -369,3 +370,10 @@ def test_parameters_that_make_no_sense_are_refused_before_anybody_connects(bench
     with pytest.raises(Malformed, match=told):
         bench.messages(**parameters)
     assert bench.readers == []
+
+
+@pytest.mark.parametrize("timestamp", ["1969-12-31T23:59:59.999Z", "999999d"])
+def test_a_time_before_all_records_is_never_one_of_kafkas_special_numbers(timestamp):
+    parameters = Parameters({"topics": "orders", "from": "timestamp", "timestamp": timestamp})
+
+    assert read_selection(parameters, now=NOW).timestamp_ms == 0
