@@ -112,9 +112,11 @@ class Letters:
         plan, cluster = call.hook.consumption(topics=True, app=runs), call.hook.target()
         if not runs and not call.hook.settings.publishing:
             raise Unavailable(Cause.PUBLISHING_DISABLED)
-        if call.endpoint in self._redriving:
+        # Who only looks is in nobody's way.
+        busy = set[str]() if order.dry_run else self._redriving
+        if call.endpoint in busy:
             raise Busy("This endpoint's dead letters are being sent back already.")
-        self._redriving.add(call.endpoint)
+        busy.add(call.endpoint)
         gone: list[None] = []
         bounds = Bounds(self._clock, lambda: bool(gone), self._clock.monotonic() + max_s)
         roomy = config.roomy(cluster)
@@ -140,7 +142,7 @@ class Letters:
             told = self._aside(
                 task,
                 timeout_s=max_s + CLAIM_S + MORE_S + (RUN_S if runs else 0.0),
-                then=lambda: self._redriving.discard(call.endpoint),
+                then=lambda: busy.discard(call.endpoint),
             )
         if not order.dry_run:
             logger.info("endpoint %s: %d dead letters sent back, %d not", call.endpoint, told.redriven, told.failed)

@@ -382,6 +382,8 @@ class TestRedrive:
         assert waits.wait(20)
         with pytest.raises(Busy):
             scene.redrive()
+        # Who only looks is in nobody's way.
+        assert json.loads(scene.post({}).body)["dry_run"] is True
         go.set()
         first.join(20)
 

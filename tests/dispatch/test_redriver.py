@@ -87,6 +87,9 @@ class Scene:
     def spawn(self, task):
         task()
 
+    def post(self, task):
+        task()
+
     def rest(self, seconds):
         self.time.at += seconds
 
