@@ -291,26 +291,29 @@ def test_nobody_waits_for_somebody_elses_dead_letters(consuming: Consuming):
         [{"value": b"x" * 300, "headers": [("__connect.errors.topic", shop.topic.encode())]} for _ in range(5000)],
         topic=f"{shop.topic}.dead-letter",
     )
-    slowest, stop = [0.0], threading.Event()
+    waits, stop = [], threading.Event()
 
     def ask():
         while not stop.is_set():
             began = time.monotonic()
             assert other.client.get(f"{other.url}/health").status_code in {200, 503}
-            slowest[0] = max(slowest[0], time.monotonic() - began)
+            waits.append(time.monotonic() - began)
 
     asking = threading.Thread(target=ask)
     asking.start()
+    wait_until(lambda: len(waits) >= 50, 60)
+    alone = sorted(waits)
+    waits.clear()
     told = redrive(shop, count=5000, max_seconds=60)
-    list_took = time.monotonic()
     letters(shop)
-    list_took = time.monotonic() - list_took
     stop.set()
     asking.join(20)
+    beside = sorted(waits)
 
     assert counts(told) == (5000, 5000, 0, 0, 0)
-    assert slowest[0] < 1.0, f"{slowest[0]} s"
-    assert list_took < 5.0
+    # A call of the client library on the hub would be a tenth of a second for everybody, again and again.
+    assert len(beside) >= 20
+    assert beside[len(beside) // 2] < max(0.1, 5 * alone[len(alone) // 2]), (alone[-3:], beside[-3:])
     assert shop.committed() == -1001, "the endpoint's own group is nobody's business here"
 
 
