@@ -25,10 +25,10 @@ serve: $(VENV)/.ready ## the local host: make serve ARGS="--endpoint shop=exampl
 	@$(RUN) -m devhost serve $(ARGS)
 
 test: $(VENV)/.vendors ## all tests, with kills, soak and fuzzing in small
-	@$(RUN) -m pytest -n 2 --dist worksteal $(ARGS)
+	@$(RUN) -m pytest -n 3 --dist worksteal $(ARGS)
 
 soak: $(VENV)/.vendors ## the same in full
-	@SOAK=1 $(RUN) -m pytest -n 2 --dist worksteal --timeout=3600 $(ARGS)
+	@SOAK=1 $(RUN) -m pytest -n 3 --dist worksteal --timeout=3600 $(ARGS)
 
 lint: $(VENV)/.vendors ## ruff and mypy
 	@$(VENV)/bin/ruff check .

@@ -387,14 +387,17 @@ def test_a_file_of_variables_that_cannot_be_read_is_told(tmp_path):
     assert ended.stderr.decode().splitlines()[-1] == "Error: .env cannot be read: UnicodeDecodeError"
 
 
-@pytest.mark.parametrize("command", [(), ("produce",)], ids=["worker", "produce"])
+@pytest.mark.parametrize("command", [(), ("produce",), ("redrive",)], ids=["worker", "produce", "redrive"])
 def test_the_help_has_every_variable_and_no_secret(tmp_path, command):
     secrets = {name: "NEVERSHOWN" for name, row in VARIABLES.items() if row.secret}
 
     ended = told(tmp_path, *command, "--help", **secrets, COLUMNS=200)
 
     shown = ended.stdout.decode()
-    wanted = [name for name in VARIABLES if not command or name.startswith(("KAFKA_S", "KAFKA_B", "KAFKA_CL"))]
+    beginnings = {(): "", ("produce",): ("KAFKA_S", "KAFKA_B", "KAFKA_CL"), ("redrive",): "REDRIVE_"}[command]
+    wanted = [
+        name for name in VARIABLES if name.startswith(beginnings) and (command or not name.startswith("REDRIVE_"))
+    ]
     assert ended.returncode == 0
     assert [name for name in wanted if name not in shown] == []
     assert [row.flag for name, row in VARIABLES.items() if name in wanted and row.flag not in shown] == []

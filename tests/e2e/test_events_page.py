@@ -20,8 +20,9 @@ CURL = 'curl() { command curl --silent --show-error --fail-with-body --noproxy "
 pytestmark = pytest.mark.skipif(not shutil.which("curl"), reason="there is no curl")
 
 
-def run(block: str, url: str, token: str) -> subprocess.CompletedProcess[str]:
+def run(block: str, url: str, token: str, secret: str) -> subprocess.CompletedProcess[str]:
     settings = SETUP.replace("http://127.0.0.1:5002/e/shop", url).replace("change-me-a-long-random-text", token)
+    block = block.replace("change me: any text that only you and the sender know", secret)
     script = f"set -euo pipefail\n{CURL}\n{settings}\n{block}"
     return subprocess.run(["bash", "-c", script], capture_output=True, text=True, timeout=60)
 
@@ -36,8 +37,8 @@ def shop(endpoint, token, secret, client):
 
 
 @pytest.mark.parametrize("block", BLOCKS, ids=lambda block: re.findall(r"\$E/([\w/$]*)", block)[-1])
-def test_a_command_does_what_it_is_there_for(shop, token, block):
-    found = run(block, shop, token)
+def test_a_command_does_what_it_is_there_for(shop, token, secret, block):
+    found = run(block, shop, token, secret)
 
     streams = "/stream" in block
     assert found.returncode == (28 if streams else 0), found.stderr + found.stdout
@@ -45,12 +46,16 @@ def test_a_command_does_what_it_is_there_for(shop, token, block):
         assert "event: hello" in found.stdout
     elif "/metrics" in block:
         assert "kafka_bridge_webhook_requests_total" in found.stdout
+    elif "/webhook" in block:
+        assert '"duplicate":false' in found.stdout
     else:
         assert [json.loads(line) for line in found.stdout.replace("}{", "}\n{").splitlines()]
 
 
 def test_the_page_has_all_of_them():
     assert [re.findall(r"\$E/([\w/$]*)", block)[-1] for block in BLOCKS] == [
+        "webhook",
+        "events",
         "events/$ID/replay",
         "events/replay",
         "stream",

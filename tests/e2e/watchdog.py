@@ -29,7 +29,7 @@ def watched_plugin(folder: Path) -> tuple[Path, Path]:
     """A plugin folder that is the repository's with a watchdog, and the file that the watchdog writes."""
     folder.mkdir()
     report = folder / "watchdog.jsonl"
-    for name in ("manifest.yaml", "group", "endpoints", "_assets", "kafka_bridge", "PRIVACY.md"):
+    for name in ("manifest.yaml", "group", "endpoints", "provider", "tools", "_assets", "kafka_bridge", "PRIVACY.md"):
         (folder / name).symlink_to(REPOSITORY / name)
     (folder / "main.py").write_text(MAIN.format(repository=str(REPOSITORY), report=str(report)))
     return folder, report
