@@ -32,7 +32,8 @@ One line per module, lowest first; each imports only from lines above it (`tests
     events.log.{store,entry}        the port to a key-value store; one line of the event log
     events.log.{masking,making}     what may be kept of a request; from outcomes to entries
     events.log.{segments,register}  entries that were written together; a small document that is replaced
-    events.log.{pending,shelf}      entries that wait; the segments of one writer
+    events.log.{pending,manifest}   entries that wait; what a writer has written down of its segments
+    events.log.shelf                the segments of one writer
     events.log.{writers,pace}       who writes; work within the time that there is
     events.log.{others,log,logs}    what other processes write; the log of one endpoint; those of all
     events.log.{query,document}     what a look asks for and gets; the same as JSON

@@ -10,7 +10,8 @@ from collections.abc import Container, Generator, Iterable, Mapping, Sequence
 from itertools import chain, groupby
 from typing import Any, Final
 
-from kafka_bridge.events.log.entry import is_id, time_of
+from kafka_bridge.events.log.entry import time_of
+from kafka_bridge.events.log.manifest import Guest, read
 from kafka_bridge.events.log.register import SLOTS, Register
 from kafka_bridge.events.log.segments import (
     Keys,
@@ -39,9 +40,6 @@ MIN_BYTES: Final = 256 * 1024
 GROWS_S: Final = 600.0
 # Runs are entries too. A record is run once, or a few times.
 ENTRIES_PER_EVENT: Final = 4
-
-type Guest = tuple[Sequence[Ref], Sequence[Place]]
-"""What another writer has written, and what of it has to go: not ours until nobody lists that writer any more."""
 
 type Steps = Generator[None, None, None]
 """Work on storage, with a pause before each call: `store` may be another one after it."""
@@ -240,7 +238,7 @@ class Shelf:
     def load(self) -> Steps:
         """Find out what its writer has written. Raises StorageFailed."""
         document = yield from self.register.read(lambda: self.store)
-        self._next, self.active_at, self.refs, condemned, self.guests = _read(document)
+        self._next, self.active_at, self.refs, condemned, self.guests = read(document)
         self.condemned = dict.fromkeys(condemned, 0.0)
         yield from self._look_for_more()
 
@@ -274,31 +272,3 @@ class Shelf:
 
 def _is_small(ref: Ref) -> bool:
     return ref.size_bytes < SMALL_BYTES and ref.entries < SMALL_ENTRIES
-
-
-def _read(document: Mapping[str, Any]) -> tuple[int, float, list[Ref], list[Place], Mapping[str, Guest]]:
-    """What a manifest says. What is not one says nothing."""
-    try:
-        return (
-            int(document["next"]),
-            float(document["time"]),
-            _refs(document["segments"]),
-            _places(document["condemned"]),
-            {writer: (_refs(refs), _places(places)) for writer, (refs, places) in document["guests"].items()},
-        )
-    except (AttributeError, KeyError, TypeError, ValueError):
-        return 0, 0.0, [], [], {}
-
-
-def _refs(rows: Iterable[Sequence[Any]]) -> list[Ref]:
-    refs = []
-    for writer, number, level, entries, events, size_bytes, first, last in rows:
-        counts = int(number), int(level), int(entries), int(events), int(size_bytes)
-        refs.append(Ref(str(writer), *counts, str(first), str(last)))
-    if not all(is_id(ref.first) and is_id(ref.last) for ref in refs):
-        raise ValueError
-    return refs
-
-
-def _places(rows: Iterable[Sequence[Any]]) -> list[Place]:
-    return [(str(writer), int(number)) for writer, number in rows]
